@@ -186,7 +186,8 @@ def _open_services(
         kept_seconds=service.checks_kept_seconds,
         costly=("embedder", "generator", "ranker"),
     )
-    history = open_history(state, access.audit, settings, corpus.visible)
+    images = StoredImages(corpus)
+    history = open_history(state, access.audit, settings, corpus.visible, images.seen)
     queue = AnswerQueue(corpus, history.conversations, prices_of(settings), service)
 
     def question_ended(record: AnswerRecord) -> None:
@@ -217,7 +218,7 @@ def _open_services(
         corpus=corpus,
         queue=queue,
         jobs=Jobs(history.jobs, settings, activity),
-        images=StoredImages(corpus),
+        images=images,
         image_reader=ImageReader(
             functools.partial(open_image_viewing, settings, service.images_at_once), service.images_at_once
         ),

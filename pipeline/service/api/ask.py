@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from pipeline.answering.question_length import refuse_longer
 from pipeline.service.access.policy import Action
+from pipeline.service.api.images import read_asked_image
 from pipeline.service.audit.chain import sha256
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.problems import Problem, documented
@@ -66,7 +68,7 @@ data: {"outcome":"answered","ending":"complete","message_id":"9a0c...","receipt_
 
 """
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    **documented(404, 502, 504),
+    **documented(404, 501, 502, 504),
     200: {
         "description": "The answer, whole or as server-sent events: `accepted`, `retrieval`, then for each statement "
         "`statement` and its `citation`s, then `usage` and `done`; or `problem`, which ends a stream that failed. "
@@ -88,6 +90,9 @@ async def ask(
     settings = services.settings
     refuse_longer(body.question, settings.service.question_characters_max)
     asked = body.asked(principal.scope, settings.answering.top_k)
+    if body.image is not None:
+        image = await read_asked_image(request, services, principal, body.image.content_base64)
+        asked, body.image = replace(asked, image=image), None
     context = await in_context(services, principal, asked, body.conversation_id, any_patient=body.any_patient)
     answer = await services.queue.ask(
         principal, context.question, body.conversation_id, kept_patient=context.kept_patient

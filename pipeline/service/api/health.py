@@ -87,6 +87,7 @@ async def status_for(services: Services, principal: Principal) -> StatusOut:
         limits=LimitsOut(
             question_characters_max=service.question_characters_max,
             body_bytes_max=service.body_bytes_max,
+            image_bytes_max=service.image_mib_max * 2**20,
             requests_per_minute=service.requests_per_minute,
             answers_each_max=service.answers_each_max,
         ),
@@ -118,12 +119,14 @@ def _corpus(services: Services, principal: Principal) -> tuple[CorpusOut | None,
             space, model = answering.embedder.space, answering.generator.model
             tokens_max = question_tokens_max(answering.embedder)
             counts = answering.store.counts(principal.scope)
+            films = answering.images.counts(principal.scope).images if answering.images else 0
     except ChartwellError:
         return None, None  # `dependencies` say why
     return (
         CorpusOut(
             notes=counts.documents,
             passages=counts.chunks,
+            images=films,
             space_id=space.id,
             dimension=space.dimension,
             question_tokens_max=tokens_max,

@@ -6,6 +6,7 @@ that a browser may keep. Knows no pixels: what an original shows is made in proc
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -13,22 +14,32 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
+from pipeline.answering.images.similar_images import SIMILAR_MAX
 from pipeline.errors import BadRequest, UnreadableImage
 from pipeline.images import ImageFilters
 from pipeline.imaging.records import ImageDescription
 from pipeline.imaging.viewing.frames import FramePicture, FrameView
 from pipeline.imaging.viewing.volumes import VolumeFile, VolumeView
+from pipeline.records import AskedImage, FoundImage
 from pipeline.service.access.policy import Action, Principal
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.errors import NotKnown, OriginalChanged
-from pipeline.service.images.reader import refused_image
+from pipeline.service.images.reader import prepare_sent_image, refused_image
 from pipeline.service.problems import documented
 from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
-from pipeline.service.schemas.images import ImageOut, ImageQuery, ImagesOut
+from pipeline.service.schemas.images import (
+    FoundImageOut,
+    FoundImagesOut,
+    ImageOut,
+    ImageQuery,
+    ImageSearchRequest,
+    ImagesOut,
+)
 
-router = APIRouter(prefix="/v1", tags=["images"], dependencies=[requires(Action.READ_NOTE)])
+router = APIRouter(prefix="/v1", tags=["images"])
 
 WINDOW_MAX = 1e9
+SIMILAR_LIMIT_MAX = 100
 PRIVATE = {"Cache-Control": "private, no-store"}
 CHUNK_BYTES = 2**20
 """Sent at a time: the patience with a client that takes nothing counts for each."""
@@ -47,7 +58,7 @@ def binary(description: str, *media_types: str) -> dict[int | str, dict[str, Any
     return {200: {"description": description, "content": content}}
 
 
-@router.get("/images", responses=documented(502, 504))
+@router.get("/images", dependencies=[requires(Action.READ_NOTE)], responses=documented(502, 504))
 def images(
     services: ServicesDep, principal: PrincipalHere, wanted: Annotated[ImageQuery, Query()]
 ) -> ImagesOut:
@@ -59,6 +70,7 @@ def images(
 
 @router.get(
     "/images/{image_id:path}/thumbnail",
+    dependencies=[requires(Action.READ_NOTE)],
     response_class=Response,
     responses={
         **documented(404, 502, 504),
@@ -78,6 +90,7 @@ def thumbnail(services: ServicesDep, principal: PrincipalHere, image_id: ImageId
 
 @router.get(
     "/images/{image_id:path}/rendering",
+    dependencies=[requires(Action.READ_NOTE)],
     response_class=Response,
     responses={**documented(404, 409, 410, 501, 502, 504), **binary("The picture.", "image/png")},
 )
@@ -107,6 +120,7 @@ async def rendering(
 
 @router.get(
     "/images/{image_id:path}/volume",
+    dependencies=[requires(Action.READ_NOTE)],
     response_class=StreamingResponse,
     responses={
         **documented(404, 409, 410, 501, 502, 504),
@@ -135,7 +149,42 @@ async def volume(
     return StreamingResponse(_chunks(made.content), media_type="application/octet-stream", headers=headers)
 
 
-@router.get("/images/{image_id:path}", responses=documented(404, 502, 504))
+@router.get(
+    "/images/{image_id:path}/similar",
+    dependencies=[requires(Action.SEARCH)],
+    responses=documented(404, 502, 504),
+)
+def similar(
+    services: ServicesDep,
+    principal: PrincipalHere,
+    image_id: ImageId,
+    limit: Annotated[int, Query(ge=1, le=SIMILAR_LIMIT_MAX)] = SIMILAR_MAX,
+) -> FoundImagesOut:
+    """Images that look like a stored one, best first, those of its patient before all others. None that the image
+    model finds unlike it."""
+    _, found = similar_to(services, principal, image_id, limit=limit)
+    return FoundImagesOut(images=FoundImageOut.all(found))
+
+
+@router.post(
+    "/images/search",
+    dependencies=[requires(Action.SEARCH)],
+    responses=documented(501, 502, 504),
+)
+async def search_by_image(
+    body: ImageSearchRequest, request: Request, services: ServicesDep, principal: PrincipalHere
+) -> FoundImagesOut:
+    """Find images that look like one that is sent, best first; where its header says whose it is, that patient's before
+    all others. It is read, cleaned and refused as one that is indexed, and kept nowhere."""
+    filters = body.filters.filters(principal.scope)
+    asked = await read_asked_image(request, services, principal, body.image.content_base64)
+    found = await run_in_threadpool(search_images, services, principal, asked, filters, limit=body.limit)
+    return FoundImagesOut(images=FoundImageOut.all(found))
+
+
+@router.get(
+    "/images/{image_id:path}", dependencies=[requires(Action.READ_NOTE)], responses=documented(404, 502, 504)
+)
 def image(services: ServicesDep, principal: PrincipalHere, image_id: ImageId) -> ImageOut:
     """What is known of an image. One that you may not see is answered exactly as one that does not exist."""
     return ImageOut.of(read_image_of(services, principal, image_id))
@@ -162,6 +211,43 @@ def read_image_of(
         raise
     record_image(services, principal, image_id, what)
     return found
+
+
+def similar_to(
+    services: Services, principal: Principal, image_id: str, *, limit: int = SIMILAR_MAX
+) -> tuple[ImageDescription, tuple[FoundImage, ...]]:
+    """The image, and those that look like it. Raises NotKnown."""
+    described = read_image_of(services, principal, image_id, "similar")
+    found = services.images.similar(described, principal.scope, limit=limit)
+    services.audit.record(
+        principal, "images-search", f"image:{image_id}", details={"images": [each.image_id for each in found]}
+    )
+    return described, found
+
+
+def search_images(
+    services: Services, principal: Principal, asked: AskedImage, filters: ImageFilters, *, limit: int
+) -> tuple[FoundImage, ...]:
+    """Images that look like one that was read with `read_asked_image`."""
+    found = services.images.search(asked, filters, limit=limit)
+    details = {
+        "image_sha256": hashlib.sha256(asked.content).hexdigest(),
+        "images": [each.image_id for each in found],
+    }
+    services.audit.record(principal, "images-search", details=details)
+    return found
+
+
+async def read_asked_image(
+    request: Request, services: Services, principal: Principal, content_base64: str
+) -> AskedImage:
+    """The image that a person sends, read and cleaned. Raises BadRequest, TooLarge, ImageRefused with the kind, and as
+    `ImageReader.read`."""
+    services.images.require_embedder()
+    settings = services.settings
+    return await services.image_reader.read(
+        request, principal.id, lambda pool: prepare_sent_image(content_base64, settings, pool)
+    )
 
 
 def record_image(

@@ -9,6 +9,7 @@ rights and no model.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,7 @@ from pipeline.records import (
     Answer,
     Citation,
     Filters,
+    FoundImage,
     Hit,
     Notice,
     Question,
@@ -72,6 +74,8 @@ class AnswerRecord:
     """Numbers and ids of other parts (guard rails, cache), under their own names."""
     understood: Sequence[UnderstoodPart] = ()
     """What the question was understood to ask, also where the answer was cut off after that was said."""
+    images: Sequence[FoundImage] = ()
+    """Images that were shown next to the answer, also where it was cut off after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,7 @@ def draft_receipt(actor: Actor, given: AnswerRecord, conversation_id: str | None
         "receipt_sha256": digest,
         "passages": len(given.passages),
         "notes": sorted({hit.resource_id for hit in given.passages}),
+        **({"images": sorted(each.image_id for each in given.images)} if given.images else {}),
     }
     return ReceiptDraft(
         id=given.question_id,
@@ -241,7 +246,27 @@ def shown(given: AnswerRecord) -> dict[str, Any]:
             }
             for statement in given.statements
         ],
+        **_images(given.images),
         **_seen(answer),
+    }
+
+
+def _images(images: Sequence[FoundImage]) -> dict[str, Any]:
+    """Which images were shown and why; nothing where there were none, as before there were any. What is known of an
+    image is looked up for whoever sees the answer again."""
+    if not images:
+        return {}
+    return {
+        "images": [
+            {
+                "image_id": each.image_id,
+                "patient_id": each.patient_id,
+                "found_by": each.found_by,
+                "similarity": None if each.similarity is None else round(each.similarity, 6),
+                "number": each.number,
+            }
+            for each in images
+        ]
     }
 
 
@@ -297,6 +322,7 @@ def _record(
         "question_sha256": sha256(storable(question.text)),
         "filters": filters_record(question.filters),
         **_plan(given),
+        **_asked_image(question),
         "scope_sha256": scope_sha256,
         "top_k": question.top_k,
         "ending": given.ending,
@@ -307,6 +333,7 @@ def _record(
         "model": {"provider": found.model.provider, "model": found.model.model} if found else None,
         "space_id": found.space_id if found else None,
         "passages": passages_record(given.passages),
+        **({"images": images_record(given.images)} if given.images else {}),
         "statements": statements_record(given.statements),
         "answer_sha256": sha256(canonical(answer)),
         "answer_text_sha256": sha256(str(answer["text"])),
@@ -320,6 +347,17 @@ def _record(
         "cost_usd": given.cost_usd,
         "more": dict(given.more),
     }
+
+
+def _asked_image(question: Question) -> dict[str, Any]:
+    """The hash of the prepared picture that was asked with: the picture itself is kept nowhere."""
+    image = question.image
+    return {} if image is None else {"image_sha256": hashlib.sha256(image.content).hexdigest()}
+
+
+def images_record(images: Sequence[FoundImage]) -> list[dict[str, Any]]:
+    """Images that were shown, in their order, by id; and the citation that is about each."""
+    return [{"image_id": each.image_id, "number": each.number} for each in images]
 
 
 def _plan(given: AnswerRecord) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from typing import Any
 from pipeline.answering.flow import answer
 from pipeline.answering.note_access import visible_note
 from pipeline.errors import BadRequest
-from pipeline.records import AccessScope, Answer, Question
+from pipeline.images import image_as_note
+from pipeline.records import AccessScope, Answer, Document, Question
 from pipeline.service.audit.chain import sha256
 from pipeline.service.audit.receipts import (
     StoredReceipt,
     filters_from,
+    images_record,
     passages_record,
     statements_record,
     storable,
@@ -56,6 +58,11 @@ def question_of(kept: StoredReceipt, scope: AccessScope, text: str | None = None
 
     Raises BadRequest where there is no text, or where it is not the one that was asked.
     """
+    if "image_sha256" in kept.record:
+        raise BadRequest(
+            "The question came with an image, which is kept nowhere.",
+            remedy="Ask it again with the image; the receipt has the hash of what was prepared of it.",
+        )
     asked = kept.question if text is None else storable(text)
     if asked is None:
         raise BadRequest(
@@ -88,6 +95,7 @@ def replay(kept: StoredReceipt, question: Question, answering: AnsweringSpace) -
         *_passages(kept.record["passages"], passages_record(answered.passages)),
         *_notes(kept.record, question.filters.scope, answering),
         *_statements(kept.record, statements_record(answered.statements)),
+        *_images(kept.record, images_record(answered.images)),
     ]
     return Replay(kept.id, tuple(differences), answered)
 
@@ -145,13 +153,19 @@ def _notes(record: Json, scope: AccessScope, answering: AnsweringSpace) -> Itera
     }
     resource_ids = sorted({passage["resource_id"] for passage in record["passages"]})
     for resource_id in resource_ids:
-        note = visible_note(answering.store, resource_id, scope)
+        note = visible_note(answering.store, resource_id, scope) or _image(answering, resource_id, scope)
         if note is None:
             yield Difference("note is gone, or outside what could be seen then", resource_id)
             continue
         for (cited_id, start, end), digest in cited.items():
             if cited_id == resource_id and sha256(storable(note.text_content[start:end])) != digest:
                 yield Difference("note has other characters where it was cited", [resource_id, start, end])
+
+
+def _image(answering: AnsweringSpace, image_id: str, scope: AccessScope) -> Document | None:
+    """An image that was cited, as the note that it is cited as."""
+    image = None if answering.images is None else answering.images.image(image_id, scope)
+    return None if image is None else image_as_note(image)
 
 
 def _statements(record: Json, now: Sequence[Json]) -> Iterator[Difference]:
@@ -168,6 +182,15 @@ def _statements(record: Json, now: Sequence[Json]) -> Iterator[Difference]:
             )
     if len(then) != len(now) and not (cut and len(then) < len(now)):
         yield Difference("number of statements", len(then), len(now))
+
+
+def _images(record: Json, now: Sequence[Json]) -> Iterator[Difference]:
+    """Whether the same images are shown, in the same order."""
+    then = record.get("images", [])
+    if record["ending"] not in ("cut_off", "failed") and list(then) != list(now):
+        yield Difference(
+            "other images are shown", [each["image_id"] for each in then], [each["image_id"] for each in now]
+        )
 
 
 def _place(found: Json) -> list[Any]:

@@ -8,7 +8,7 @@ from pipeline.config import Settings
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.audit.receipts import Receipts
 from pipeline.service.conversations.feedback import FeedbackStore
-from pipeline.service.conversations.store import Conversations, Sight
+from pipeline.service.conversations.store import Conversations, ImageSight, Sight
 from pipeline.service.database.engine import State
 from pipeline.service.jobs.records import JobHistory
 
@@ -23,12 +23,19 @@ class History:
     jobs: JobHistory
 
 
-def open_history(state: State, audit: AuditLog, settings: Settings, sight: Sight) -> History:
-    """The parts, writing to that audit log. `sight`: which notes a scope admits at this moment."""
+def open_history(
+    state: State,
+    audit: AuditLog,
+    settings: Settings,
+    sight: Sight,
+    image_sight: ImageSight = lambda ids, scope: {},
+) -> History:
+    """The parts, writing to that audit log. `sight`, `image_sight`: which notes and images a scope admits at this
+    moment."""
     receipts = Receipts(state, audit)
     return History(
         receipts=receipts,
-        conversations=Conversations(state, audit, receipts, settings.service, sight),
+        conversations=Conversations(state, audit, receipts, settings.service, sight, image_sight),
         feedback=FeedbackStore(state, audit, receipts),
         jobs=JobHistory(state, audit),
     )

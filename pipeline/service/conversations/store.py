@@ -2,7 +2,8 @@
 
 Someone else's conversation, a deleted one and one that never was are the same: not known. Each question and each
 answer is one transaction with its receipt and its row of the audit log. An answer that quotes a note which its owner
-may no longer see, or, for a user who may not see everything, a note that is gone, is not shown again. Knows no model,
+may no longer see, or, for a user who may not see everything, a note that is gone, is not shown again; an image that was
+shown next to an answer is looked up again, and left out where it is out of sight. Knows no model,
 no store and no page: the caller hands in which notes a scope admits now.
 """
 
@@ -13,7 +14,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -22,7 +23,9 @@ from sqlalchemy.orm import Session
 from pipeline.answering.follow_up import patients_of
 from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest
-from pipeline.records import AccessScope, Question, UnderstoodPart
+from pipeline.images import found_image
+from pipeline.imaging.records import ImageDescription
+from pipeline.records import ASKED_IMAGE, AccessScope, Question, UnderstoodPart
 from pipeline.service.audit.chain import Actor, AuditLog, sha256
 from pipeline.service.audit.receipts import AnswerRecord, Receipts, draft_receipt, erase, storable
 from pipeline.service.audit.verification import ASKED, CONVERSATION_DELETED
@@ -41,9 +44,13 @@ from pipeline.service.errors import NotKnown
 TITLE_CHARACTERS_MAX = 120
 PAGE_MAX = 200
 UNCLEAR_MAX = 10_000
+IMAGE_ALONE = "Images like one of mine"
+"""The name of a question of no words, which came with an image."""
 
 Sight: TypeAlias = Callable[[AbstractSet[str], AccessScope], AbstractSet[str]]
-"""Of these notes, by id, those that the scope admits at this moment."""
+"""Of these notes and images, by id, those that the scope admits at this moment."""
+ImageSight: TypeAlias = Callable[[AbstractSet[str], AccessScope], Mapping[str, ImageDescription]]
+"""Of these images those that the scope admits at this moment, with what is known of them now."""
 
 # Made once: putting a statement together costs more than running it.
 _TABLE = table_of(Conversation).c
@@ -115,13 +122,20 @@ class Conversations:
     """The conversations of one state."""
 
     def __init__(
-        self, state: State, audit: AuditLog, receipts: Receipts, settings: ServiceSettings, sight: Sight
+        self,
+        state: State,
+        audit: AuditLog,
+        receipts: Receipts,
+        settings: ServiceSettings,
+        sight: Sight,
+        image_sight: ImageSight = lambda ids, scope: {},
     ) -> None:
         self._state = state
         self._audit = audit
         self._receipts = receipts
         self._settings = settings
         self._sight = sight
+        self._image_sight = image_sight
         self._unclear: dict[tuple[str, str], None] = {}  # the last ones, in their order
         self._unclear_lock = threading.Lock()
 
@@ -191,8 +205,10 @@ class Conversations:
                 select(Message).where(Message.conversation_id == conversation.id).order_by(Message.number)
             ).all()
         out_of_sight = self._out_of_sight(messages, scope)
+        shown = {each["image_id"] for message in messages for each in _images(message.content)}
+        images = self._image_sight(shown, scope) if shown else {}
         return ConversationTranscript(
-            _summary(conversation), [_said(message, scope, out_of_sight) for message in messages]
+            _summary(conversation), [_said(message, scope, out_of_sight, images) for message in messages]
         )
 
     def _out_of_sight(self, messages: Sequence[Message], scope: AccessScope) -> AbstractSet[str]:
@@ -274,6 +290,7 @@ class Conversations:
                     "text": said.text,
                     "withheld": said.withheld,
                     "statements": (said.content or {}).get("statements", []),
+                    "images": (said.content or {}).get("images", []),
                     "outcome": (said.content or {}).get("ending"),
                     "ending": (said.content or {}).get("answer_ending"),
                     "receipt": said.receipt_id,
@@ -320,7 +337,7 @@ def remove(session: Session, conversation_ids: Sequence[str], settings: ServiceS
 
 def title_of(question: str) -> str:
     """A conversation is named after its first question."""
-    line = " ".join(question.split())
+    line = " ".join(question.split()) or IMAGE_ALONE
     return line if len(line) <= 80 else f"{line[:79].rstrip()}…"
 
 
@@ -371,7 +388,12 @@ def _count(session: StateSession, conversation_id: str, messages: int) -> None:
     session.transaction.execute(_COUNT, {"which": conversation_id, "to_number": messages, "at": now()})
 
 
-def _said(message: Message, scope: AccessScope, out_of_sight: AbstractSet[str]) -> ConversationMessage:
+def _said(
+    message: Message,
+    scope: AccessScope,
+    out_of_sight: AbstractSet[str],
+    images: Mapping[str, ImageDescription],
+) -> ConversationMessage:
     withheld = not all(
         each["resource_id"] not in out_of_sight and scope.admits(each["domain"], each["patient_id"])
         for each in _citations(message.content)
@@ -381,7 +403,7 @@ def _said(message: Message, scope: AccessScope, out_of_sight: AbstractSet[str]) 
         number=message.number,
         author="person" if message.author == "person" else "chartwell",
         text="" if withheld else message.text,
-        content=None if withheld else _understood_within(message.content, scope),
+        content=None if withheld else _with_images(_understood_within(message.content, scope), images),
         receipt_id=message.receipt_id,
         created_at=message.created_at,
         withheld=withheld,
@@ -399,6 +421,30 @@ def _understood_within(content: Mapping[str, Any] | None, scope: AccessScope) ->
     parts = content.get("understood", ())
     kept = [each for each in parts if each["part"] != "patient" or each["id"].partition(":")[2] in told]
     return {**content, "understood": kept} if len(kept) < len(parts) else content
+
+
+def _with_images(
+    content: Mapping[str, Any] | None, images: Mapping[str, ImageDescription]
+) -> Mapping[str, Any] | None:
+    """An answer with the images that it showed, as far as they are still in sight and of the same patient, in the words
+    of now; and with what a model saw in those alone."""
+    if not content or not ("images" in content or "seen" in content):
+        return content
+    found = [
+        replace(
+            found_image(images[each["image_id"]], each["found_by"], each["similarity"]), number=each["number"]
+        )
+        for each in _images(content)
+        if each["image_id"] in images and images[each["image_id"]].patient_id == each["patient_id"]
+    ]
+    told = {ASKED_IMAGE, *(each.image_id for each in found)}
+    seen = [each for each in content.get("seen", ()) if each["image_id"] in told]
+    return {**content, "images": [asdict(each) for each in found], "seen": seen}
+
+
+def _images(content: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """Images that an answer showed, as `receipts.shown` keeps them."""
+    return list(content.get("images", ())) if content else []
 
 
 def _citations(content: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:

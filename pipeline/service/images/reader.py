@@ -8,6 +8,8 @@ must buy no second one. Processes start when the first image is read. Knows no r
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import functools
 import threading
 from collections import Counter
@@ -19,9 +21,12 @@ import anyio
 import anyio.to_thread
 from starlette.requests import Request
 
-from pipeline.errors import SettingsInvalid, UnreadableImage
-from pipeline.service.errors import Busy, ImageRefused, NotInstalled, NotReady, TooMany
+from pipeline.config import Settings
+from pipeline.errors import BadRequest, SettingsInvalid, UnreadableImage
+from pipeline.records import AskedImage
+from pipeline.service.errors import Busy, ImageRefused, NotInstalled, NotReady, TooLarge, TooMany
 from pipeline.service.questions.streaming import while_connected
+from pipeline.wiring import prepare_asked_image
 
 if TYPE_CHECKING:
     from pipeline.imaging.reading_pool import ReadingPool
@@ -100,3 +105,21 @@ class ImageReader:
 def refused_image(error: UnreadableImage) -> ImageRefused:
     """What a reading refuses, in its own fixed words, as a client is told."""
     return ImageRefused(error.what, remedy=error.remedy, kind=error.kind)
+
+
+def prepare_sent_image(content_base64: str, settings: Settings, pool: ReadingPool) -> AskedImage:
+    """The image of a request, read and cleaned; nothing of it is written anywhere. Raises BadRequest, TooLarge,
+    ImageRefused."""
+    try:
+        content = base64.b64decode(content_base64, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadRequest(
+            "The image is not base64.", remedy="Encode the file itself, without line breaks and data: prefix."
+        ) from None
+    mib_max = settings.service.image_mib_max
+    if len(content) > mib_max * 2**20:
+        raise TooLarge(f"The image has more than {mib_max} MiB.", remedy="Export it smaller.")
+    try:
+        return prepare_asked_image(content, settings, pool)
+    except UnreadableImage as error:
+        raise refused_image(error) from None

@@ -7,14 +7,16 @@ patient. Refuses to know what an HTTP status is, and reads no original.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
+from pipeline.answering.images.similar_images import image_vector, similar_images
 from pipeline.images import ImageFilters, Thumbnail
 from pipeline.imaging.files import ImageFile
 from pipeline.imaging.records import ImageDescription
-from pipeline.ports import ImageStore
-from pipeline.records import AccessScope
-from pipeline.service.errors import NotKnown, OriginalGone
+from pipeline.ports import ImageEmbedder, ImageStore
+from pipeline.records import AccessScope, AskedImage, FoundImage
+from pipeline.service.errors import NotInstalled, NotKnown, OriginalGone
 from pipeline.service.questions.corpus import LiveCorpus
 from pipeline.wiring import AnsweringSpace
 
@@ -37,6 +39,13 @@ class StoredImages:
         if found is None:
             raise unknown()
         return found
+
+    def seen(self, image_ids: AbstractSet[str], scope: AccessScope) -> dict[str, ImageDescription]:
+        """Of these images those that are there and that `scope` admits."""
+        with self._space() as space:
+            images = space.images
+            found = [images.image(each, scope) for each in sorted(image_ids)] if images is not None else []
+        return {each.image_id: each for each in found if each is not None}
 
     def page(self, filters: ImageFilters, *, skip: int, limit: int) -> list[ImageDescription]:
         """The newest first, those without a date last."""
@@ -61,6 +70,42 @@ class StoredImages:
             found = images.images(filters, limit=SERIES_MAX)
         others = (each for each in found if each.series_id == chosen.series_id)
         return [chosen, *(each for each in others if each.image_id != chosen.image_id)]
+
+    def similar(self, image: ImageDescription, scope: AccessScope, *, limit: int) -> tuple[FoundImage, ...]:
+        """Those that look like a stored image, without itself, its patient's first."""
+        with self._images() as images:
+            vector = images.vectors([image.image_id]).get(image.image_id)
+            if vector is None:
+                raise unknown()
+            return similar_images(
+                vector,
+                images,
+                ImageFilters(scope=scope),
+                limit=limit,
+                patient_id=image.patient_id,
+                without=image.image_id,
+            )
+
+    def search(self, asked: AskedImage, filters: ImageFilters, *, limit: int) -> tuple[FoundImage, ...]:
+        """Those that look like an image that was sent, the patient's first whose it is by its header. Raises
+        NotInstalled where no image embedder is set."""
+        embedder = self.require_embedder()
+        with self._images() as images:
+            if images.space() is None:
+                return ()
+            vector = image_vector(asked, embedder, images)
+            return similar_images(vector, images, filters, limit=limit, patient_id=asked.patient_id)
+
+    def require_embedder(self) -> ImageEmbedder:
+        """What compares images. Raises NotInstalled where none is set."""
+        with self._space() as space:
+            embedder = space.image_embedder
+        if embedder is None:
+            raise NotInstalled(
+                "No image embedder is set.",
+                remedy="Set CHARTWELL_IMAGE_EMBEDDER__PROVIDER to local, nim or bedrock.",
+            )
+        return embedder
 
     def originals(self, descriptions: Sequence[ImageDescription]) -> list[ImageFile]:
         """The files of these images, in order. Raises OriginalGone where one is not where it was indexed."""

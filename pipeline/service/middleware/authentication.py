@@ -27,7 +27,17 @@ from pipeline.service.access.throttle import network_of
 from pipeline.service.errors import Forbidden, SignInFailed
 from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.middleware import cookies
-from pipeline.service.middleware.limits import RateLimit, replayed, whole_body
+from pipeline.service.middleware.limits import (
+    UPLOAD_SECONDS_MAX,
+    RateLimit,
+    Uploads,
+    declared_bytes,
+    replayed,
+    require_image,
+    takes_image,
+    upload_bytes_max,
+    whole_body,
+)
 from pipeline.service.problems import WrongHttp
 from pipeline.telemetry.asgi import method_of
 
@@ -116,6 +126,7 @@ class AuthenticationMiddleware:
         self._refused = refused
         self._activity = activity
         self._limit = RateLimit(settings.requests_per_minute)
+        self._uploads = Uploads()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -134,11 +145,37 @@ class AuthenticationMiddleware:
             with suppress(SignInFailed):
                 await self._refused(await self._caller(request), method_of(scope), error)
             raise
+        if takes_image(scope) and self._is_large(scope):
+            await self._with_image(request, receive, send)
+            return
         body = b""
         if request.method not in {"GET", "HEAD"}:
             body = await whole_body(scope, receive, self._settings.body_bytes_max)
             _check_content(request, headers, body)
+        await self._let_in(request, receive, send, body, await self._metered_caller(request))
+
+    def _is_large(self, scope: Scope) -> bool:
+        declared = declared_bytes(scope)
+        return declared is None or declared > self._settings.body_bytes_max
+
+    async def _with_image(self, request: Request, receive: Receive, send: Send) -> None:
+        """A body that may be as large as an image, from a known user: others are asked who they are first."""
+        scope, settings = request.scope, self._settings
         caller = await self._metered_caller(request)
+        if caller is None:
+            body = await whole_body(scope, receive, settings.body_bytes_max)
+            await self._let_in(request, receive, send, body, None)
+            return
+        with self._uploads.hold(caller.principal.id):
+            body = await whole_body(scope, receive, upload_bytes_max(settings), UPLOAD_SECONDS_MAX)
+            require_image(body, settings.body_bytes_max)
+            _check_content(request, request.headers, body)
+            await self._let_in(request, receive, send, body, caller)
+
+    async def _let_in(
+        self, request: Request, receive: Receive, send: Send, body: bytes, caller: Caller | None
+    ) -> None:
+        scope = request.scope
         if caller is None and not is_public(scope["path"]):
             await self._send_away(request, receive, send)
             return

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.types import Message, Receive, Scope
 
-from pipeline.service.errors import TooLarge, TooMany
+from pipeline.config import ServiceSettings
+from pipeline.service.errors import Busy, TooLarge, TooMany
 from pipeline.service.problems import WrongHttp
 
 BODY_SECONDS_MAX = 20.0
 """A body within the limit takes longer only from a client that means to hold a connection."""
+UPLOAD_SECONDS_MAX = 60.0
+"""For one with an image."""
+TAKING_IMAGES = frozenset({"/v1/ask", "/v1/images/search", "/ask", "/films/search"})
+_IMAGE_MARKS = (b'"content_base64"', b"image=")
 KNOWN_MAX = 10_000
 """Principals remembered; who was heard least recently is forgotten, with a full share."""
 BURST_SHARE = 0.5
@@ -55,17 +62,18 @@ class RateLimit:
         share.tokens -= 1
 
 
-async def whole_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
+async def whole_body(
+    scope: Scope, receive: Receive, bytes_max: int, seconds_max: float = BODY_SECONDS_MAX
+) -> bytes:
     """The body of a request. Raises TooLarge, and WrongHttp (408) for one that takes too long."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > bytes_max:
-            raise _too_large(bytes_max)
+    if (declared_bytes(scope) or 0) > bytes_max:
+        raise _too_large(bytes_max)
     try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
+        async with asyncio.timeout(seconds_max):
             return await _read(receive, bytes_max)
     except TimeoutError:
         raise WrongHttp(
-            f"The body of the request was not here within {BODY_SECONDS_MAX:.0f} s.",
+            f"The body of the request was not here within {seconds_max:.0f} s.",
             remedy="Send it without a pause.",
             status=408,
         ) from None
@@ -103,3 +111,57 @@ def replayed(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return again
+
+
+UPLOADS_AT_ONCE = 8
+"""Bodies with an image that are held in memory at the same time, of all people."""
+UPLOADS_EACH = 2
+UPLOAD_RETRY_SECONDS = 2.0
+
+
+class Uploads:
+    """How many large bodies are held, and whose. Belongs to the event loop."""
+
+    def __init__(self) -> None:
+        self._each: Counter[str] = Counter()
+
+    @contextmanager
+    def hold(self, who: str) -> Iterator[None]:
+        """Around a request with such a body. Raises TooMany, Busy."""
+        if self._each[who] >= UPLOADS_EACH:
+            raise TooMany(
+                f"{UPLOADS_EACH} images of yours are being sent already.",
+                remedy="Wait for one of them.",
+                retry_after_seconds=UPLOAD_RETRY_SECONDS,
+            )
+        if self._each.total() >= UPLOADS_AT_ONCE:
+            raise Busy("Too many images are being sent.", remedy="Send it again in a few seconds.")
+        self._each[who] += 1
+        try:
+            yield
+        finally:
+            self._each[who] -= 1
+            if not self._each[who]:
+                del self._each[who]
+
+
+def takes_image(scope: Scope) -> bool:
+    """Whether a request may bring an image, and be as large as one."""
+    return scope["method"] == "POST" and scope["path"] in TAKING_IMAGES
+
+
+def declared_bytes(scope: Scope) -> int | None:
+    """How large the body is by its header; None where that does not say."""
+    found = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return int(found) if found.isdigit() else None
+
+
+def upload_bytes_max(settings: ServiceSettings) -> int:
+    """Of a body with an image: base64 takes a third more, and a form as much again for its signs."""
+    return settings.image_mib_max * 2**20 * 3 // 2 + settings.body_bytes_max
+
+
+def require_image(body: bytes, bytes_max: int) -> None:
+    """Raises TooLarge for a large body without one."""
+    if len(body) > bytes_max and not any(mark in body for mark in _IMAGE_MARKS):
+        raise _too_large(bytes_max)

@@ -120,9 +120,15 @@ class LiveCorpus:
             return found
 
     def visible(self, resource_ids: AbstractSet[str], scope: AccessScope) -> set[str]:
-        """Of these notes those that are there and that `scope` admits."""
+        """Of these notes and images those that are there and that `scope` admits."""
         with self.answering() as answering:
-            return {each for each in resource_ids if visible_note(answering.store, each, scope) is not None}
+            store, images = answering.store, answering.images
+            return {
+                each
+                for each in resource_ids
+                if visible_note(store, each, scope) is not None
+                or (images is not None and images.image(each, scope) is not None)
+            }
 
     def without_notes(self, patient_ids: Iterable[str], scope: AccessScope) -> list[str] | None:
         """Of these patients those who have no note that `scope` admits, in order; None where notes cannot be

@@ -274,14 +274,15 @@ class AnswerQueue:
                 for event in stream:
                     answer.cancellation.check()
                     match event:
-                        case Retrieved(passages, understood):
+                        case Retrieved(passages, understood, images):
                             record.passages, record.understood = passages, understood
+                            record.images = images
                             answer.publish(event)
                         case Verified(statement):
                             record.statements = (*record.statements, statement)
                             answer.publish(event)
                         case Finished(whole):
-                            record.answer = whole
+                            record.answer, record.images = whole, whole.images
                             record.ending = whole.outcome
                             record.cost_usd = self._cost(whole.usage)
 

@@ -48,6 +48,7 @@ from pipeline.service.schemas.ask import (
     UnderstoodPartOut,
     UsageOut,
 )
+from pipeline.service.schemas.images import FoundImageOut
 
 EVENT_STREAM = "text/event-stream"
 PING_SECONDS = 10
@@ -110,9 +111,11 @@ def _bodies(answer: RunningAnswer, event: QueueEvent, number: int) -> Iterator[t
                     question_id=question_id, conversation_id=conversation_id, kept_patient_id=kept_patient
                 ),
             )
-        case Retrieved(passages, understood):
+        case Retrieved(passages, understood, images):
             body = RetrievalEvent(
-                understood=UnderstoodPartOut.all(understood), passages=PassageOut.all(passages)
+                understood=UnderstoodPartOut.all(understood),
+                passages=PassageOut.all(passages),
+                images=FoundImageOut.all(images),
             )
             yield "retrieval", body
         case Verified(statement):
@@ -141,6 +144,7 @@ def head_of(answer: RunningAnswer, ended: AnswerEnded) -> AnswerHead:
         text=whole.text,
         withheld=whole.withheld,
         notices=NoticeOut.all(whole.notices),
+        images=FoundImageOut.all(whole.images),
         seen=SeenOut.all(whole.seen),
         model=ModelOut(provider=whole.model.provider, model=whole.model.model, label=whole.model.label),
         prompt_version=whole.prompt_version,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, ModelWrapValidatorHandler, model_validator
 
 from pipeline.answering.notices import sentence
 from pipeline.locators import Characters, Locator, Region, locator_record, region_from
@@ -31,6 +31,7 @@ from pipeline.records import (
     UnderstoodPart,
 )
 from pipeline.service.schemas.fields import TEXT_CHARACTERS_MAX, Body, Day, Id, Ids, example, storable_text
+from pipeline.service.schemas.images import FoundImageOut, GivenImage
 from pipeline.text.periods import Period
 
 
@@ -98,9 +99,16 @@ class SearchRequest(Body):
 
 
 class AskRequest(SearchRequest):
-    """Ask a question. With `Accept: text/event-stream` the answer comes as it is made, else as one JSON object."""
+    """Ask a question, with an image or without. With `Accept: text/event-stream` the answer comes as it is made, else
+    as one JSON object."""
 
     model_config = example({**_QUESTION, "conversation_id": None, "without": []}, body=True)
+
+    image: GivenImage | None = Field(
+        None,
+        description="to ask with; it is kept nowhere. Then `question` may be blank or left out: images that look like "
+        "it are asked for",
+    )
 
     conversation_id: Id | None = Field(
         None, description="the conversation that this question is filed under; null begins one"
@@ -117,7 +125,22 @@ class AskRequest(SearchRequest):
         "searched for",
     )
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _image_alone(cls, given: Any, checked: ModelWrapValidatorHandler[AskRequest]) -> AskRequest:
+        """A question of no words is one where it comes with an image."""
+        if (
+            not isinstance(given, dict)
+            or given.get("image") is None
+            or str(given.get("question", "")).strip()
+        ):
+            return checked(given)
+        made = checked({**given, "question": "?"})
+        made.question = ""
+        return made
+
     def asked(self, scope: AccessScope, top_k: int) -> Question:
+        """What is asked; its image, where there is one, has to be read first."""
         return replace(super().asked(scope, top_k), without=tuple(self.without))
 
 
@@ -407,6 +430,11 @@ class AnswerHead(BaseModel):
     notices: list[NoticeOut] = Field(
         description="what the filters did that you may not expect, and cited notes that are not final"
     )
+    images: list[FoundImageOut] = Field(
+        [],
+        description="images next to the answer, those of the patient asked about, or of the image's patient, first; of "
+        "another patient's no statement says anything",
+    )
     seen: list[SeenOut] = Field(
         [],
         description="what a vision model says of the picture asked with and of cited ones, where one is set: not "
@@ -490,6 +518,7 @@ class RetrievalEvent(BaseModel):
 
     understood: list[UnderstoodPartOut] = Field([], description="as in `done`")
     passages: list[PassageOut]
+    images: list[FoundImageOut] = Field([], description="as in `done`")
 
 
 class StatementEvent(BaseModel):

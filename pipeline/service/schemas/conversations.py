@@ -102,6 +102,9 @@ class MessageExport(BaseModel):
     text: str
     withheld: bool
     statements: list[StatementExport]
+    images: list[dict[str, Any]] = Field(
+        default=[], description="that were shown next to the answer and that you may still see"
+    )
     outcome: str | None = Field(
         description="of an answer: answered, nothing_relevant, no_answer, cut_off (left early) or failed"
     )

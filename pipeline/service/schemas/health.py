@@ -51,6 +51,7 @@ class CorpusOut(BaseModel):
 
     notes: int
     passages: int
+    images: int = Field(description="that you may see")
     space_id: str
     dimension: int
     question_tokens_max: int
@@ -61,6 +62,7 @@ class LimitsOut(BaseModel):
 
     question_characters_max: int
     body_bytes_max: int
+    image_bytes_max: int = Field(description="of an image to ask with, before it is base64")
     requests_per_minute: int
     answers_each_max: int
 
@@ -77,6 +79,7 @@ class StatusOut(BaseModel):
             "corpus": {
                 "notes": 137,
                 "passages": 656,
+                "images": 12,
                 "space_id": "local/all-MiniLM-L6-v2/384/0123456789ab",
                 "dimension": 384,
                 "question_tokens_max": 254,
@@ -89,6 +92,7 @@ class StatusOut(BaseModel):
             "limits": {
                 "question_characters_max": 2000,
                 "body_bytes_max": 65536,
+                "image_bytes_max": 16777216,
                 "requests_per_minute": 240,
                 "answers_each_max": 8,
             },

@@ -7,13 +7,14 @@ between -1 and 1. Nothing here says where a file lies.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.images import ImageFilters
 from pipeline.imaging.records import ImageDescription
-from pipeline.records import AccessScope
-from pipeline.service.schemas.fields import Day, Ids, example
+from pipeline.records import AccessScope, FoundBy, FoundImage
+from pipeline.service.schemas.fields import Body, Day, Ids, example
 from pipeline.text.periods import Period
 
 _IMAGE = {
@@ -40,6 +41,24 @@ _IMAGE = {
     "window": [2048.0, 4096.0],
 }
 
+
+_SHARED = (
+    "image_id patient_id date modality body_part view laterality description study_id series_id rows columns frame "
+    "frames findings report_id"
+).split()
+_FOUND = {
+    **{name: value for name, value in _IMAGE.items() if name in _SHARED},
+    "date_is_shifted": False,
+    "similarity": 0.93,
+    "found_by": "image",
+    "number": 0,
+}
+CONTENT_CHARACTERS_MAX = 96 * 2**20
+"""Whatever the settings say: 64 MiB in base64 and something around it."""
+EXAMPLE_IMAGE = (
+    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAEUlEQVR42mNk4EAFTBwjWgAASdQIGDOfFtMAAAAASUVORK5CYII="
+)
+"""A PNG of a grey slope, 16 pixels a side."""
 
 PAGE, PAGE_MAX, SKIP_MAX = 50, 200, 1_000_000
 
@@ -155,3 +174,99 @@ class ImagesOut(BaseModel):
     @classmethod
     def of(cls, images: Sequence[ImageDescription], next_skip: int | None) -> ImagesOut:
         return cls(images=[ImageOut.of(each) for each in images], next_skip=next_skip)
+
+
+class FoundImageOut(BaseModel):
+    """An image that was found, in the words of its cleaned description. Its pictures have addresses of their own."""
+
+    model_config = example(_FOUND)
+
+    image_id: str
+    patient_id: str
+    date: str | None
+    date_is_shifted: bool
+    modality: str
+    body_part: str
+    view: str
+    laterality: str
+    description: str
+    study_id: str
+    series_id: str
+    rows: int
+    columns: int
+    frame: int
+    frames: int
+    findings: list[str] = Field(description="what it is labelled with: no one's diagnosis")
+    report_id: str | None = Field(description="the note that reports it, where you may see that note")
+    similarity: float | None = Field(description="with what was asked; null where nothing was compared")
+    found_by: FoundBy = Field(
+        description="image: its look; text: the question's words in the image model's space; report: the words of its "
+        "report; metadata: what is known of it besides its pixels"
+    )
+    number: int = Field(description="of the citation that is about it; 0 where none is")
+
+    @classmethod
+    def of(cls, found: FoundImage) -> FoundImageOut:
+        similarity = None if found.similarity is None else round(found.similarity, 4)
+        return cls(**asdict(found) | {"findings": list(found.findings), "similarity": similarity})
+
+    @classmethod
+    def all(cls, found: Sequence[FoundImage]) -> list[FoundImageOut]:
+        return [cls.of(each) for each in found]
+
+
+class FoundImagesOut(BaseModel):
+    """Images that look alike, best first, those of the patient of the image before all others."""
+
+    model_config = example({"images": [_FOUND]})
+
+    images: list[FoundImageOut]
+
+
+class GivenImage(Body):
+    """An image to ask with. It is read, cleaned and refused as one that is indexed, and kept nowhere."""
+
+    content_base64: str = Field(
+        min_length=1,
+        max_length=CONTENT_CHARACTERS_MAX,
+        description="a DICOM, PNG, JPEG or NIfTI file in base64; /v1/status says how large it may be",
+    )
+
+
+class ImageFilterFields(Body):
+    """Which images to look at. An empty list restricts nothing; all of them must hold."""
+
+    patient_ids: Ids = Field(default=[], description="only images of these patients")
+    modalities: Ids = Field(default=[], description="only of these, as DICOM codes them")
+    body_parts: Ids = Field(default=[], description="only of these, as DICOM codes them")
+    domains: Ids = Field(default=[], description="only of these domains")
+    since: Day | None = Field(None, description="only of this day or later")
+    until: Day | None = Field(None, description="only up to this day, which is included")
+
+    def filters(self, scope: AccessScope) -> ImageFilters:
+        """As `ImageQuery.filters`."""
+        since = self.since.isoformat() if self.since else None
+        until = self.until.isoformat() if self.until else None
+        Period.of(since, until)
+        return ImageFilters(
+            patient_ids=tuple(self.patient_ids),
+            modalities=tuple(self.modalities),
+            body_parts=tuple(self.body_parts),
+            domains=tuple(self.domains),
+            since=since,
+            until=until,
+            scope=scope,
+        )
+
+
+class ImageSearchRequest(Body):
+    """Find images that look like one."""
+
+    model_config = example(
+        {"image": {"content_base64": EXAMPLE_IMAGE}, "limit": 12, "filters": {"modalities": ["DX"]}},
+        body=True,
+    )
+
+    image: GivenImage
+    limit: int = Field(12, ge=1, le=100, description="images at most")
+    filters: ImageFilterFields = ImageFilterFields()

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.records import AccessScope
+from pipeline.service.access.policy import DEMO
 from pipeline.service.access.visibility import Visibility
-from pipeline.service.database.tables import PatientGroup, PatientGroupMember
+from pipeline.service.audit.replay import Replay, question_of, replay
 from pipeline.wiring import open_image_store, open_space
 from tests.images import png, rings
 from tests.imaging import samples
@@ -57,15 +58,25 @@ class Gallery:
     folder: Path
     ids: dict[str, str] = field(default_factory=dict)
     """Image id by the file's name."""
+    groups: list[str] = field(default_factory=list)
 
     def group(self, *patients: str) -> Visibility:
         """What a person sees who sees these patients, of every domain."""
-        with self.service.state.session() as session:
-            made = PatientGroup(name="-".join(patients) or "none")
-            session.add(made)
-            session.flush()
-            session.add_all(PatientGroupMember(group_id=made.id, patient_id=each) for each in patients)
-            return Visibility(domains=None, group_ids=frozenset([made.id]))
+        made = self.service.access.groups.create(DEMO, f"group {len(self.groups)}", patients)
+        self.groups.append(made.id)
+        return Visibility(domains=None, group_ids=frozenset([made.id]))
+
+    def leave_out(self, group_id: str, patient_id: str) -> None:
+        """Take a patient out of a group, as an administrator does."""
+        self.service.access.groups.change(DEMO, group_id, remove=[patient_id])
+
+    def replay(self, receipt_id: str) -> Replay:
+        """The answer of a receipt, made again by what answers now."""
+        services = self.service.app.state.services
+        kept = services.receipts.get(receipt_id)
+        question = question_of(kept, services.receipts.scope_of(kept))
+        with services.corpus.answering() as space:
+            return replay(kept, question, space)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -17,26 +16,9 @@ from PIL import Image
 
 from pipeline.service.images.reader import EACH_MAX
 from tests.images import png, rings
-from tests.service.images.gallery import Gallery, gallery
+from tests.service.images.gallery import Gallery
 
 VIEWS = ("", "/thumbnail", "/rendering", "/volume", "/volume?of=series")
-
-
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
-    with gallery(tmp_path_factory.mktemp("gallery") / "g", service={"images_at_once": 1}) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def everyone(shown: Gallery) -> httpx2.Client:
-    return shown.service.client(shown.service.key("administrator"))
-
-
-@pytest.fixture(scope="module")
-def knees(shown: Gallery) -> httpx2.Client:
-    """Sees pat-b alone."""
-    return shown.service.client(shown.service.key(sees=shown.group("pat-b")))
 
 
 def names(shown: Gallery, page: httpx2.Response) -> list[str]:
