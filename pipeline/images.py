@@ -156,7 +156,7 @@ def image_called(image: ImageDescription | FoundImage) -> str:
 
 def day_in_words(image: ImageDescription | FoundImage) -> str:
     """Its day as people read it, and whether it was shifted; "" where it has none."""
-    shifted = image.date_is_shifted if isinstance(image, FoundImage) else _date_is_shifted(image)
+    shifted = image.date_is_shifted if isinstance(image, FoundImage) else date_is_shifted(image)
     return f"{date_in_words(image.date)}{' (shifted)' if shifted else ''}" if image.date else ""
 
 
@@ -231,11 +231,12 @@ def found_image(image: ImageDescription, found_by: FoundBy, similarity: float | 
         report_id=image.report_id,
         similarity=similarity,
         found_by=found_by,
-        date_is_shifted=_date_is_shifted(image),
+        date_is_shifted=date_is_shifted(image),
     )
 
 
-def _date_is_shifted(image: ImageDescription) -> bool:
+def date_is_shifted(image: ImageDescription) -> bool:
+    """Whether its date is not the day of the examination."""
     return image.metadata.get("date") == "shifted"
 
 

@@ -50,7 +50,7 @@ class PlanProposal:
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
         understood = UnderstoodQuestion.of(question, self.store)
         plan, usage = understood.plan, Usage()
-        if (plan.shape is None or plan.rest) and len(question.text) <= CHARACTERS_MAX:
+        if (plan.shape is None or plan.rest) and 0 < len(question.text) <= CHARACTERS_MAX:
             question, usage = self._with_proposal(understood)
         events = self.inside.stream(question)
         try:

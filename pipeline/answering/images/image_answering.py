@@ -24,6 +24,7 @@ from pipeline.answering.images.similar_images import image_vector, similar_hits
 from pipeline.answering.images.stored_films import (
     StoredFilm,
     StoredFilms,
+    by_series,
     images_asked_for,
     images_inside,
     is_in_time,
@@ -36,6 +37,7 @@ from pipeline.answering.shapes.shaped_answering import is_known_whom
 from pipeline.answering.stages import Stopwatch
 from pipeline.call_context.cancellation import end_early
 from pipeline.errors import BadRequest, SettingsInvalid
+from pipeline.images import ImageHit
 from pipeline.imaging.records import ImageDescription
 from pipeline.ports import Embedder, ImageEmbedder, ImageStore, Store
 from pipeline.records import (
@@ -117,13 +119,16 @@ class ImageAnswering:
             films = images_asked_for(
                 asked, time, question.filters, self.images, self.store, self.image_embedder
             )
-        if not question.filters.patient_ids:
+        patients = len(question.filters.patient_ids)
+        if not patients:
             found = _of_no_one(films, asked, time)
         elif films.films and (asked.themselves or asked.shown or not films.uncertain):
             told = film_hits(films)
-            found = FilmAnswer(lead_over(films, asked, time, len(told)), told, _shown(films))
+            found = FilmAnswer(
+                lead_over(films, asked, time, len(told), patients=patients), told, _shown(films)
+            )
         else:
-            found = FilmAnswer(nothing=nothing_stored(asked, films, time, patient=True))
+            found = FilmAnswer(nothing=nothing_stored(asked, films, time, patients=patients))
         if asked.themselves or (asked.shown and found.shown):
             yield from self._alone(question, found, watch)
         elif found.shown and (question.filters.patient_ids or asked.plainly or asked.shown):
@@ -227,7 +232,7 @@ class ImageAnswering:
         before = (image.date or (twin.date if twin else None)) if asked.earlier else None
         films = tuple(
             StoredFilm(hit.description, "image", hit.similarity)
-            for hit in hits
+            for hit in _one_of_each_series(hits)
             if asked.fits(hit.description) is not Fits.NO
             and is_in_time(hit.description, understood.plan.time)
             and (before is None or (hit.description.date or before)[:10] < before[:10])
@@ -322,12 +327,21 @@ class ImageAnswering:
     ) -> list[Statement]:
         """The lead and what is said of each film; the numbers of their citations follow `last`."""
         said: list[Statement] = []
+        several = len(question.filters.patient_ids) > 1
         for hit in hits:
             number = last + len(said) + 1
-            statement = film_statement(hit, number, self.store, self.images, question.filters.scope)
+            statement = film_statement(
+                hit, number, self.store, self.images, question.filters.scope, names_patient=several
+            )
             said += [statement] if statement is not None else []
         alone = not found.told and found.lead is not None
         return [found.lead, *said] if found.lead is not None and (said or alone) else said
+
+
+def _one_of_each_series(hits: Sequence[ImageHit]) -> list[ImageHit]:
+    """Of each series the slice most alike."""
+    kept = {slices[0].image_id for slices in by_series([hit.description for hit in hits])}
+    return [hit for hit in hits if hit.description.image_id in kept]
 
 
 def _saying_there_is_none(answer: Answer, nothing: str, *, plainly: bool) -> Answer:
@@ -352,7 +366,7 @@ def _of_no_one(films: StoredFilms, asked: AskedFilms, time: AskedTime) -> FilmAn
     """Films of whoever it is, shown with whose they are."""
     number = len(films.films)
     if not number:
-        return FilmAnswer(nothing=nothing_stored(asked, films, time, patient=False))
+        return FilmAnswer(nothing=nothing_stored(asked, films, time, patients=0))
     first = f", the newest {IMAGES_SHOWN_MAX} shown" if number > IMAGES_SHOWN_MAX else ""
     lead = f"{many(number, asked.called, complete=films.all_read)} stored here{first}; whose each is stands with it."
     return FilmAnswer(Statement(lead, ()), (), _shown(films))

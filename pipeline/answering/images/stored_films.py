@@ -13,15 +13,20 @@ from dataclasses import dataclass, replace
 from pipeline.answering.note_access import visible_note
 from pipeline.answering.questions.asked.films import AskedFilms, Fits
 from pipeline.answering.questions.plan import AskedTime
-from pipeline.images import IMAGE_TYPE, ImageFilters, found_image
+from pipeline.images import IMAGE_TYPE, ImageFilters, date_is_shifted, found_image
 from pipeline.imaging.records import ImageDescription
 from pipeline.ports import ImageEmbedder, ImageStore, Store
 from pipeline.records import AccessScope, Filters, FoundBy, FoundImage
 from pipeline.text.answerability.asked_words import AskedWords
 
 FILMS_READ_MAX = 400
-"""Films that are looked through for one question, the newest."""
+"""Films that are looked through for a question about no one in particular, the newest."""
+FILMS_OF_PATIENTS_MAX = 5_000
+"""The same of the patients who are meant: a CT has hundreds of slices."""
+PAGE = 500
 REPORTS_READ_MAX = 20
+_SLICED = frozenset(["CT", "MR", "PT", "NM", "US", "IVUS", "XA", "RF", "OPT"])
+"""Modalities of which one series is one examination, and a film none."""
 FOUND_BY_WORDS_MAX = 8
 
 
@@ -77,14 +82,17 @@ def images_asked_for(
     if filters.document_types and IMAGE_TYPE not in filters.document_types:
         return NO_FILMS
     admitted = images_inside(filters)
-    held = images.images(admitted, limit=FILMS_READ_MAX)
+    most = FILMS_OF_PATIENTS_MAX if filters.patient_ids else FILMS_READ_MAX
+    held = _read(images, admitted, most)
     in_time = [film for film in held if is_in_time(film, time)]
     fits = {film.image_id: asked.fits(film) for film in in_time}
     sure = [film for film in in_time if fits[film.image_id] is Fits.YES]
     chosen = sure or [film for film in in_time if fits[film.image_id] is Fits.UNKNOWN]
-    chosen = _in_order(chosen, asked, time)
-    uncertain, all_read = bool(chosen) and not sure, len(held) < FILMS_READ_MAX
-    if not asked.label or time.order or not chosen:
+    chosen = [slices[len(slices) // 2] for slices in by_series(_in_order(chosen, asked, time))]
+    uncertain, all_read = bool(chosen) and not sure, len(held) < most
+    if not chosen:
+        return StoredFilms(all_read=all_read)
+    if not asked.label or time.order:
         return StoredFilms(tuple(map(StoredFilm, chosen)), uncertain, all_read=all_read)
     labelled = [StoredFilm(film) for film in chosen if asked.is_labelled(film)]
     if labelled:
@@ -95,10 +103,32 @@ def images_asked_for(
 
 
 def is_in_time(film: ImageDescription, time: AskedTime) -> bool:
-    """Whether the film may be of the days that are asked for."""
+    """Whether the film is known to be of the days that are asked for. Of a date that was shifted nothing is known but
+    the order."""
+    if (time.since or time.until or time.either) and date_is_shifted(film):
+        return False
     if time.either:
         return film.date is not None and film.date[:10] in time.either
     return time.period.admits(film.date)
+
+
+def by_series(films: Sequence[ImageDescription]) -> list[list[ImageDescription]]:
+    """The slices of each series together, in the place of the first; a film by itself."""
+    series: dict[str, list[ImageDescription]] = {}
+    for film in films:
+        sliced = film.series_id and film.modality in _SLICED
+        series.setdefault(film.series_id if sliced else f"image {film.image_id}", []).append(film)
+    return list(series.values())
+
+
+def _read(images: ImageStore, filters: ImageFilters, most: int) -> list[ImageDescription]:
+    found: list[ImageDescription] = []
+    while len(found) < most:
+        page = images.images(filters, skip=len(found), limit=min(PAGE, most - len(found)))
+        found += page
+        if len(page) < PAGE:
+            break
+    return found
 
 
 def _in_order(

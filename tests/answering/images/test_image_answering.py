@@ -43,7 +43,11 @@ ABOUT = {
     "by id": ("Show the chest X-ray of patient P100", ["f-new", "f-old"], "2 chest X-rays of this patient"),
     "newest": ("Show Anna Mitchell's latest film", ["f-new"], "The newest film of this patient stored here:"),
     "oldest": ("Show Anna Mitchell's first chest X-ray", ["f-old"], "The oldest chest X-ray"),
-    "of a year": ("Show Anna Mitchell's films of 2017", ["f-old"], "of the time asked for"),
+    "of a year": (
+        "Show Anna Mitchell's films of 2017",
+        ["f-old"],
+        "1 film of this patient stored here that is known to be of the time asked for:",
+    ),
     "since": ("Show Anna Mitchell's films since 2018", ["f-new", "f-ct"], "2 films"),
     "earlier": ("Show Anna Mitchell's earlier films", ["f-ct", "f-old", "f-odd"], "3 earlier films"),
     "last of a kind": ("When was Anna Mitchell's last CT?", ["f-ct"], "Abdomen CT, 5 May 2018. [1]"),
@@ -84,7 +88,7 @@ NONE = {
     "none at all": ("Show Cara Lindqvist's films", "No film of this patient is stored here."),
     "none of the kind": (
         "Show Ben Okafor's films of 1999",
-        "No film of this patient, of the time asked for is stored",
+        "No film of this patient is stored here that is known to be of the time",
     ),
     "not by the notes either": (
         "Has Anna Mitchell had an MRI of the knee?",
@@ -92,7 +96,7 @@ NONE = {
     ),
     "out of sight": (
         "Show Anna Mitchell's films of 2022",
-        "No film of this patient, of the time asked for is stored",
+        "No film of this patient is stored here that is known to be of the time",
     ),
 }
 
@@ -120,6 +124,30 @@ def test_a_question_about_no_film_is_answered_as_before(ward: Ward) -> None:
     answer = ward.ask("What is Anna Mitchell taking?")
     assert answer.images == ()
     assert [each.resource_id for each in answer.citations] == ["n1"]
+
+
+def test_films_of_several_patients_say_whose_each_is(ward: Ward) -> None:
+    answer = ward.ask("Which chest films are there?", patients=(ANNA, BEN))
+    assert films(answer) == cited_films(answer) == ["f-ben", "f-new", "f-old"]
+    assert answer.statements[0].text == "3 chest films of these patients stored here:"
+    for statement, whose in zip(answer.statements[1:], (BEN, ANNA, ANNA), strict=True):
+        assert statement.text.startswith(f"Patient {whose}: ")
+        assert {each.patient_id for each in statement.citations} == {whose}
+
+
+def test_of_the_slices_of_a_series_one_is_told_and_of_a_shifted_date_no_time(ward: Ward) -> None:
+    shared = {"modality": "CT", "series_id": "s-ct", "date": "2024-01-01", "metadata": {"date": "shifted"}}
+    slices = [described(f"z{each}", CARA, shared) for each in range(5)]
+    vector = ward.images.vectors(["f-ct"])["f-ct"]
+    ward.images.upsert([EmbeddedImage(each, vector) for each in slices])
+    try:
+        answer = ward.ask("Which films does Cara Lindqvist have?")
+        assert films(answer) == ["z2"]
+        assert "CT, 1 January 2024 (shifted). [1]" in answer.text
+        assert films(ward.ask("", asked_image(2, patient_id=CARA)))[0] in {each.image_id for each in slices}
+        assert ward.ask("Show Cara Lindqvist's films of 2024").images == ()
+    finally:
+        ward.images.delete([each.image_id for each in slices])
 
 
 def test_films_of_no_one_in_particular_are_shown_and_nothing_is_said_of_anyone(ward: Ward) -> None:
