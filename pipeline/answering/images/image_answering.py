@@ -31,7 +31,7 @@ from pipeline.answering.images.stored_films import (
 )
 from pipeline.answering.questions.asked.films import AskedFilms, Fits, asked_films, may_ask_of_films
 from pipeline.answering.questions.plan import AskedTime
-from pipeline.answering.questions.understood_parts import understood_parts
+from pipeline.answering.questions.understood_parts import removed_patients, understood_parts
 from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.shapes.shaped_answering import is_known_whom
 from pipeline.answering.stages import Stopwatch
@@ -178,6 +178,7 @@ class ImageAnswering:
             twin = self._stored_twin(image, question.filters)
             whose = image.patient_id or (twin.patient_id if twin else "")
             _require_same(question.filters.patient_ids, whose)
+            whose = "" if whose in removed_patients(understood.question.without) else whose
             found, own = self._similar(image, twin, whose, understood, watch)
         limited = question.filters.patient_ids or (
             (whose,) if whose and understood.plan.patients.whom != "everyone" else ()

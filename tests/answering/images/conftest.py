@@ -115,6 +115,7 @@ class Ward:
         patients: tuple[str, ...] = (),
         generator: Generator | None = None,
         carried: tuple[str, ...] = (),
+        without: tuple[str, ...] = (),
     ) -> Answer:
         generator = generator or open_generator(self.settings, self.embedder)
         answerer = compose_answerer(
@@ -126,7 +127,7 @@ class Ward:
             image_embedder=self.image_embedder,
         )
         filters = Filters(patient_ids=patients, scope=scope)
-        return answer(answerer, Question(text, filters, image=image, carried=carried))
+        return answer(answerer, Question(text, filters, image=image, carried=carried, without=without))
 
 
 def described(image_id: str, patient: str, fields: dict[str, object]) -> ImageDescription:

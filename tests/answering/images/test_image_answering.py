@@ -200,6 +200,13 @@ def test_a_question_with_an_image_reads_the_notes_of_its_patient(ward: Ward) -> 
     assert next(part.text for part in answer.understood) == "Anna Mitchell"
 
 
+def test_a_part_that_was_taken_out_has_no_effect(ward: Ward) -> None:
+    alone = ward.ask("Is there an effusion?", asked_image(1, patient_id=ANNA), without=(f"patient:{ANNA}",))
+    assert alone.citations == ()
+    assert alone.images
+    assert ward.ask("Which films does Anna Mitchell have?", without=("kind:imaging",)).images == ()
+
+
 def test_where_a_patient_is_asked_about_only_their_images_are_searched(ward: Ward) -> None:
     for image in (asked_image(1), asked_image(1, patient_id=BEN)):
         answer = ward.ask("Does Ben Okafor have films like this?", image)

@@ -10,11 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from types import MappingProxyType
 
 from pipeline.answering.questions.asked.patients import framed
 from pipeline.answering.questions.asked.time import asked_time
-from pipeline.answering.questions.plan import QuestionPlan
+from pipeline.answering.questions.plan import QuestionPlan, ThingKind
+from pipeline.answering.questions.understood_parts import kind_id
 from pipeline.imaging.records import ImageDescription
 from pipeline.records import Question
 from pipeline.text.answerability.asked_words import AskedWords
@@ -48,38 +50,32 @@ _PLAIN = re.compile(rf"(?<![\w-])(?:{_ANY})(?![\w-])", re.IGNORECASE)
 _FILM_WORD = re.compile(
     rf"(?<![\w-])(?:{_ANY}|imaging|scans?|{'|'.join(_KINDS.values())})(?![\w-])", re.IGNORECASE
 )
-_KIND_WORDS = {
-    kind: re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE) for kind, words in _KINDS.items()
-}
-_PARTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
+_PARTS: Mapping[str, str] = MappingProxyType(
     {
-        name: re.compile(rf"(?<![a-z])(?:{words})(?![a-z])", re.IGNORECASE)
-        for name, words in {
-            "chest": r"chest\w*|cxrs?|thorax|lungs?",
-            "abdomen": r"abdomen|abdominal|chestabd\w*|abdomenpelvis|kub|belly",
-            "pelvis": r"pelvi[sc]|chestabdpelvis|abdomenpelvis",
-            "breast": r"breasts?",
-            "cervical spine": r"cervical spine|c-?spine|neck",
-            "thoracic spine": r"thoracic spine|t-?spine",
-            "lumbar spine": r"lumbar(?: spine)?|l-?spine|lower back|low back",
-            "spine": r"spine|[ctls]-?spine|vertebra\w*|back",
-            "head": r"head|skull|brain|cranial|cranium",
-            "heart": r"heart|cardiac",
-            "hip": r"hips?",
-            "knee": r"knees?",
-            "ankle": r"ankles?",
-            "foot": r"foot|feet|toes?",
-            "leg": r"legs?|lower[ _]leg|tibia|fibula",
-            "thigh": r"thighs?|femur|upper[ _]leg",
-            "shoulder": r"shoulders?|clavicle",
-            "elbow": r"elbows?",
-            "forearm": r"forearms?|radius|ulna",
-            "upper arm": r"upper[ _]arm|humerus",
-            "wrist": r"wrists?",
-            "hand": r"hands?|fingers?|thumbs?",
-            "face": r"face|facial|orbits?|sinus(?:es)?|jaw|mandible",
-            "eye": r"eyes?|retina\w*",
-        }.items()
+        "chest": r"chest\w*|cxrs?|thorax|lungs?",
+        "abdomen": r"abdomen|abdominal|chestabd\w*|abdomenpelvis|kub|belly",
+        "pelvis": r"pelvi[sc]|chestabdpelvis|abdomenpelvis",
+        "breast": r"breasts?",
+        "cervical spine": r"cervical spine|c-?spine|neck",
+        "thoracic spine": r"thoracic spine|t-?spine",
+        "lumbar spine": r"lumbar(?: spine)?|l-?spine|lower back|low back",
+        "spine": r"spine|[ctls]-?spine|vertebra\w*|back",
+        "head": r"head|skull|brain|cranial|cranium",
+        "heart": r"heart|cardiac",
+        "hip": r"hips?",
+        "knee": r"knees?",
+        "ankle": r"ankles?",
+        "foot": r"foot|feet|toes?",
+        "leg": r"legs?|lower[ _]leg|tibia|fibula",
+        "thigh": r"thighs?|femur|upper[ _]leg",
+        "shoulder": r"shoulders?|clavicle",
+        "elbow": r"elbows?",
+        "forearm": r"forearms?|radius|ulna",
+        "upper arm": r"upper[ _]arm|humerus",
+        "wrist": r"wrists?",
+        "hand": r"hands?|fingers?|thumbs?",
+        "face": r"face|facial|orbits?|sinus(?:es)?|jaw|mandible",
+        "eye": r"eyes?|retina\w*",
     }
 )
 _SIDES = MappingProxyType({"left": "L", "right": "R"})
@@ -200,18 +196,36 @@ class AskedFilms:
         return Fits.NO if film.laterality in _SIDES.values() else Fits.UNKNOWN
 
 
+@cache
+def _kind_words() -> Mapping[FilmKind, re.Pattern[str]]:
+    """Compiled by the first question about films: most ask of none."""
+    return {
+        kind: re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE) for kind, words in _KINDS.items()
+    }
+
+
+@cache
+def _part_words() -> Mapping[str, re.Pattern[str]]:
+    return {
+        name: re.compile(rf"(?<![a-z])(?:{words})(?![a-z])", re.IGNORECASE) for name, words in _PARTS.items()
+    }
+
+
 def may_ask_of_films(question: Question) -> bool:
-    """Whether the question may be about films. Touches nothing but its words, those that it carries among them."""
-    if question.image is not None or _FILM_WORD.search(question.text):
+    """Whether the question may be about films. Touches nothing but its words, those that it carries among them. Not
+    where its asker took that part out."""
+    if question.image is not None:
         return True
-    return any(_FILM_WORD.search(part) for part in question.carried)
+    if kind_id(ThingKind.IMAGING) in question.without:
+        return False
+    return any(_FILM_WORD.search(words) for words in (question.text, *question.carried))
 
 
 def asked_films(plan: QuestionPlan) -> AskedFilms:
     """The films that a question asks for."""
     _, left = asked_time(_ONE_BEFORE.sub("the earlier one", framed(plan.text, plan.patients)))
     text = " ".join(left.split())
-    kinds = tuple(kind for kind, words in _KIND_WORDS.items() if words.search(text))
+    kinds = tuple(kind for kind, words in _kind_words().items() if words.search(text))
     if not kinds and _SCAN.search(text):
         kinds = (FilmKind("scan", _SCANS),)
     side = _SIDE.search(text)
@@ -236,7 +250,7 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
 
 def parts_in(text: str) -> tuple[str, ...]:
     """The parts of the body that a text names; of "cervical spine" no other spine."""
-    found = [name for name, words in _PARTS.items() if words.search(text)]
+    found = [name for name, words in _part_words().items() if words.search(text)]
     narrow = [name for name in found if name.endswith(" spine")]
     return tuple(name for name in found if not (narrow and name == "spine"))
 
@@ -247,7 +261,7 @@ def _codes_of(modality: str) -> frozenset[str]:
     if len(code) == 2:
         return frozenset([code])
     return frozenset(
-        each for kind, words in _KIND_WORDS.items() if words.search(modality) for each in kind.codes
+        each for kind, words in _kind_words().items() if words.search(modality) for each in kind.codes
     )
 
 
@@ -258,6 +272,6 @@ def _label_in(text: str) -> str:
 
 def _as_label(words: str) -> str:
     left = _FILM_WORD.sub(" ", words)
-    for part in _PARTS.values():
+    for part in _part_words().values():
         left = part.sub(" ", left)
     return " ".join(_NO_LABEL.sub(" ", left).split())
