@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from pathlib import Path
 
 from pipeline.answering.images.vision_answering import NOT_CHECKED
 from pipeline.records import Seen
@@ -12,7 +13,10 @@ from pipeline.service.conversations.store import ConversationMessage
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.view_models import AnswerView
 from pipeline.service.schemas.ask import SeenOut
+from tests.servers.vision import VisionServer
 from tests.service.answers import given
+from tests.service.images.gallery import gallery
+from tests.service.running import events_of
 
 SEEN = (
     Seen("asked", "The lungs are <b>clear</b>.", "nim/vlm", 1),
@@ -47,3 +51,31 @@ def test_it_is_shown_again_apart_from_the_statements_and_as_text_alone() -> None
 
 def test_the_interface_says_that_it_is_not_checked() -> None:
     assert [each.model_dump()["checked"] for each in SeenOut.all(SEEN)] == [False, False]
+
+
+def test_of_a_cited_film_over_http_now_and_again_and_only_for_who_may_see_it(tmp_path: Path) -> None:
+    """The real service, reading and store; the vision model's server is the simulator."""
+    question = {"question": "Show me the chest X-rays.", "filters": {"patient_ids": ["pat-a"]}}
+    with VisionServer() as server:
+        server.habits.says = "The heart is large."
+        vision = {"provider": "openai", "url": server.url, "model": "some/vlm", "films_max": 1}
+        with gallery(tmp_path, vision=vision, transport={"attempts_max": 1}) as shown_films:
+            browser = shown_films.service.browser("reader")
+            found = browser.post("/v1/ask", json=question).json()
+            (seen,) = found["seen"]
+            assert (seen["text"], seen["checked"]) == ("The heart is large.", False)
+            assert seen["image_id"] in {each["resource_id"] for each in found["citations"]}
+            assert "heart" not in found["text"]
+            assert found["usage"]["seconds"]["vision"] > 0
+            stream = {"Accept": "text/event-stream"}
+            with browser.stream("POST", "/v1/ask", json=question, headers=stream) as response:
+                events = dict(events_of(response))
+            assert [each["text"] for each in events["done"]["seen"]] == ["The heart is large."]
+            again = browser.get(f"/conversations/{found['conversation_id']}").text
+            assert NOT_CHECKED in again
+            assert "The heart is large." in again
+            pictures = len(server.pictures)
+            other = shown_films.service.browser("reader", sees=shown_films.group("pat-b"))
+            unseen = other.post("/v1/ask", json=question).json()
+            assert unseen["seen"] == []
+            assert len(server.pictures) == pictures
