@@ -231,7 +231,8 @@ def deploy(
         gpu=any(each.gpu_index is not None for each in plan.placements),
         volume_id=store.volume_id,
         public_url=before.url,
-    ) | cost_settings(config, plan)
+    )
+    environment |= pipeline.vision_environment(config.vision) | cost_settings(config, plan)
     source = pulumi.Output.concat("s3://", store.bucket_names["documents"], "/", config.documents_prefix)
     job = pipeline.PipelineRollout(
         f"{config.name}-job",
@@ -417,7 +418,7 @@ def settings(
             f"CHARTWELL_{group}__MODEL": placed.model,
             f"CHARTWELL_{group}__URL": url,
         }
-    return found_settings | cost_settings(config, plan)
+    return found_settings | pipeline.vision_environment(config.vision) | cost_settings(config, plan)
 
 
 def cost_settings(config: StackConfig, plan: Plan) -> dict[str, str]:

@@ -207,6 +207,14 @@ KEYS: Final[tuple[ConfigKey, ...]] = (
     ),
     ConfigKey("clipImage", "string", "NV-CLIP NIM by digest; required unless imageModel is none.", ""),
     ConfigKey(
+        "visionUrl",
+        "string",
+        "Base URL of a vision-language model that says what pictures show (https); empty = none. They leave the stack.",
+        "",
+    ),
+    ConfigKey("visionModel", "string", "Its model id; required with visionUrl.", ""),
+    ConfigKey("visionApiKey", "string", "Its key, where it wants one; set with --secret.", secret=True),
+    ConfigKey(
         "volumeSizeGb",
         "integer",
         "Data volume: database, documents' working copies, images, model caches.",
@@ -332,6 +340,15 @@ class ImageRefs:
 
 
 @dataclass(frozen=True)
+class HostedVision:
+    """A vision-language model elsewhere, which the pipeline may show pictures to."""
+
+    url: str
+    model: str
+    key: SecretText
+
+
+@dataclass(frozen=True)
 class OffHours:
     """Daily stop (and start) of the host, in `timezone`, on `days` as EventBridge Scheduler writes them."""
 
@@ -362,6 +379,7 @@ class StackConfig:
     ami_id: str
     models: ModelChoice
     images: ImageRefs
+    vision: HostedVision | None
     volume_size_gb: int
     volume_throughput_mbps: int
     root_volume_size_gb: int
@@ -550,6 +568,7 @@ def _assemble(read: _Reader, stack: str) -> StackConfig:
         or "",
         models=models,
         images=_images(read, models),
+        vision=_vision(read),
         volume_size_gb=read.integer(
             "volumeSizeGb", 50, GP3_SIZE_MAX_GB, "Model images alone need 50 GB; gp3 ends at 16,384 GB"
         ),
@@ -805,6 +824,27 @@ def _image(read: _Reader, name: str, repository: str | None) -> str | None:
     elif repository and match["repository"].split("/", 1)[1] != repository.split("/", 1)[1]:
         read.report(name, f"is not the image of {repository}", "A mirror may change the host, not the path")
     return text
+
+
+def _vision(read: _Reader) -> HostedVision | None:
+    url, model, key = read.text("visionUrl"), read.text("visionModel"), read.secret("visionApiKey")
+    if not url:
+        for name in ("visionModel", "visionApiKey"):
+            if read.text(name):
+                read.report(name, "there is no visionUrl", "Set visionUrl as well, or remove this key")
+        return None
+    address = re.fullmatch(r"https://([\w.-]+)(?::443)?(?:/[\w.@+=-]+)*", url)
+    if address is None or not re.fullmatch(_DOMAIN, address[1]):
+        read.report(
+            "visionUrl",
+            "not an https address of a named host",
+            "Write it as https://vision.hospital.example/v1; the host reaches others on port 443 alone",
+        )
+    if not re.fullmatch(r"[\w.:/@+-]{1,200}", model):
+        read.report("visionModel", "no model id", "Write the id that its /v1/models lists")
+    if key and not re.fullmatch(r"[\w.:/@,+=-]{8,}", key.reveal()):
+        read.report("visionApiKey", "does not look like a key", "Letters, digits and . _ : / @ , + = - alone")
+    return HostedVision(url, model, key)
 
 
 def _ngc_key(read: _Reader, models: ModelChoice) -> SecretText:

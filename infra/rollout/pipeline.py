@@ -28,6 +28,7 @@ from infra.plan.catalog import (
     SERVICE_PORT,
     SERVICE_PROCESS_PORT,
 )
+from infra.plan.config import HostedVision
 from infra.rollout.reverse_proxy import Front
 from infra.rollout.reverse_proxy import steps as service_steps
 from infra.rollout.steps import Nim, SshConnection, Step, run_steps, script
@@ -111,6 +112,20 @@ def pipeline_environment(
         found[f"CHARTWELL_{group}__PROVIDER"] = "nim"
         found[f"CHARTWELL_{group}__MODEL"] = model_names[nim.role]
         found[f"CHARTWELL_{group}__URL"] = f"http://127.0.0.1:{nim.host_port}/v1"
+    return found
+
+
+def vision_environment(vision: HostedVision | None) -> dict[str, pulumi.Input[str]]:
+    """The variables of a vision-language model elsewhere; none where there is none."""
+    if vision is None:
+        return {}
+    found: dict[str, pulumi.Input[str]] = {
+        "CHARTWELL_VISION__PROVIDER": "openai",
+        "CHARTWELL_VISION__URL": vision.url,
+        "CHARTWELL_VISION__MODEL": vision.model,
+    }
+    if vision.key:
+        found["CHARTWELL_VISION__API_KEY"] = pulumi.Output.secret(vision.key.reveal())
     return found
 
 

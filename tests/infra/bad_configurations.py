@@ -88,6 +88,18 @@ BAD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("llmImage", {"llmImage": TAGGED}),
     ("llmImage", {"llmImage": f"nvcr.io/nim/nvidia/nvclip@{DIGEST}"}),
     ("clipImage", {"imageModel": "nvidia/nvclip"}),
+    ("visionUrl", {"visionUrl": "http://vision.hospital.example/v1", "visionModel": "some/vlm"}),
+    ("visionUrl", {"visionUrl": "https://10.0.0.7/v1", "visionModel": "some/vlm"}),
+    ("visionModel", {"visionUrl": "https://vision.hospital.example/v1"}),
+    ("visionModel", {"visionModel": "some/vlm"}),
+    (
+        "visionApiKey",
+        {
+            "visionUrl": "https://vision.hospital.example/v1",
+            "visionModel": "some/vlm",
+            "visionApiKey": "two words",
+        },
+    ),
     ("volumeSizeGb", {"volumeSizeGb": 10}),
     ("volumeThroughputMbps", {"volumeThroughputMbps": 1000}),
     ("rootVolumeSizeGb", {"rootVolumeSizeGb": 8}),

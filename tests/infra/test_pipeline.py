@@ -14,6 +14,7 @@ import pip
 import pulumi
 import pytest
 
+from infra.plan.config import HostedVision, SecretText
 from infra.rollout import pipeline, steps
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,7 @@ def test_every_variable_is_a_setting_of_the_pipeline() -> None:
     if not (CHECKOUT / "pipeline" / "config.py").exists():
         pytest.skip("the pipeline is not in this checkout")
     environment = pipeline.pipeline_environment(NIMS, NAMES, "Correct-Horse-7", public_url="https://x")
+    environment |= pipeline.vision_environment(HostedVision("https://v.example/v1", "m", SecretText("")))
     code = "from pipeline.config import load_settings as l; s = l(); print(s.iris.namespace, s.generator.url)"
     plain = {key: str(value) for key, value in environment.items()}
     done = subprocess.run(
@@ -61,6 +63,19 @@ def test_nv_clip_is_three_settings_more() -> None:
         "CHARTWELL_IMAGE_EMBEDDER__MODEL": "nvidia/nvclip",
         "CHARTWELL_IMAGE_EMBEDDER__URL": "http://127.0.0.1:8002/v1",
     }
+
+
+def test_a_vision_model_elsewhere_is_told_to_the_pipeline_alone() -> None:
+    assert pipeline.vision_environment(None) == {}
+    url = "https://vision.hospital.example/v1"
+    found = pipeline.vision_environment(HostedVision(url, "some/vlm", SecretText("")))
+    assert found == {
+        "CHARTWELL_VISION__PROVIDER": "openai",
+        "CHARTWELL_VISION__URL": url,
+        "CHARTWELL_VISION__MODEL": "some/vlm",
+    }
+    keyed = pipeline.vision_environment(HostedVision(url, "some/vlm", SecretText("a-secret-key")))
+    assert isinstance(keyed["CHARTWELL_VISION__API_KEY"], pulumi.Output)
 
 
 def test_the_checks_are_told_what_the_stack_made() -> None:

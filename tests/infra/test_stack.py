@@ -26,7 +26,14 @@ from tests.infra.stacks import HOST_KEY, NGC_KEY, ZONES, config, inventory, priv
 
 GENERATED = Credentials(iris_password="iris-pass-9f3b61", service_secret="service-secret-77c0a2")
 # A line of a private key, since its newlines are escaped in JSON.
-SECRETS = (NGC_KEY, private_key().splitlines()[1], GENERATED.iris_password, GENERATED.service_secret)
+VISION_KEY = "vision-key-41d0e7c2"
+SECRETS = (
+    NGC_KEY,
+    VISION_KEY,
+    private_key().splitlines()[1],
+    GENERATED.iris_password,
+    GENERATED.service_secret,
+)
 TOPIC = "arn:aws:sns:us-east-1:123456789012:chartwell-dev-alarms"
 VOLUME = "aws:ebs/volume:Volume"
 INSTANCE = "aws:ec2/instance:Instance"
@@ -46,6 +53,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "instanceType": "g6e.xlarge",
         "imageModel": "nvidia/nvclip",
         "clipImage": "nvcr.io/nim/nvidia/nvclip@sha256:" + "ab" * 32,
+    },
+    "vision": {
+        "visionUrl": "https://vision.hospital.example/v1",
+        "visionModel": "some/vlm",
+        "visionApiKey": VISION_KEY,
     },
     "open ssh": {"operatorCidr": "0.0.0.0/0", "acceptOperatorCidr": "0.0.0.0/0"},
 }
@@ -368,6 +380,28 @@ def test_nv_clip_is_one_step_and_one_port_more() -> None:
     assert "8002" not in without.outputs["tunnel"]
     assert found.outputs["urls"]["image"] == "http://127.0.0.1:8002"
     assert found.outputs["plan"]["models"]["image"] == "nvidia/nvclip on the gpu"
+
+
+def test_a_vision_model_elsewhere_is_a_setting_of_the_pipeline_and_nothing_else(tmp_path: Path) -> None:
+    wheel = tmp_path / "chartwell-1-py3-none-any.whl"
+    wheel.write_bytes(b"")
+
+    def deployed(name: str) -> Recorded:
+        stack = config(**VARIANTS[name])
+        return record(
+            lambda: program.build(stack, inventory(), GENERATED, host_keys=lambda _: HOST_KEY, wheel=wheel)
+        )
+
+    without, found = deployed("default"), deployed("vision")
+    assert {each.name for each in found.resources} == {each.name for each in without.resources}
+    (before,), (settings,) = (
+        [each for each in recorded.resources if each.name.endswith("job-pipeline-settings")]
+        for recorded in (without, found)
+    )
+    ((path, text),) = [each for each in leaves(settings.props) if "VISION__URL" in str(each[1])]
+    assert f"CHARTWELL_VISION__API_KEY={VISION_KEY}\n" in str(text)
+    assert any(path == secret or path.startswith(secret) for secret in settings.secret_paths)
+    assert not any("VISION" in str(value) for _, value in leaves(before.props))
 
 
 def test_an_impossible_plan_registers_nothing() -> None:
