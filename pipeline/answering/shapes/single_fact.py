@@ -14,7 +14,7 @@ from dataclasses import replace
 from pipeline.answering.questions.asked.examination import examination_in
 from pipeline.answering.questions.asked.section import asked_section
 from pipeline.answering.questions.asked.value import asked_value
-from pipeline.answering.questions.plan import AnswerShape, QuestionPlan
+from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.answering_sentences import (
     AnsweringSentence,
     AskedFact,
@@ -60,7 +60,8 @@ class SingleFact:
     def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
         known = plan.shape in _SHAPES or (plan.shape is None and _TELL.match(plan.text) is None)
         single = _TWO_QUESTIONS.search(plan.text) is None
-        return len(patients) == 1 and known and single and plan.time.order != "first"
+        counted = plan.shape is AnswerShape.COUNT and plan.kind is not ThingKind.WHOLE_VISIT
+        return len(patients) == 1 and (known or counted) and single and plan.time.order != "first"
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
         value = asked_value(asked.plan)

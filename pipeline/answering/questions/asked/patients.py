@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
+from pipeline.answering.questions.asked.asides import without_asides
 from pipeline.answering.questions.plan import AskedPatients, Whom, WrittenPatient
 from pipeline.answering.questions.shorthand import spelled_out
 from pipeline.answering.questions.subject import subject_of
@@ -86,7 +87,7 @@ def ids_among(question: str, ids: Collection[str]) -> tuple[WrittenPatient, ...]
 
 def framed(question: str, patients: AskedPatients) -> str:
     """The question with "§" for each patient that it writes or says "she" of, "§'s" for "her" before a word, and what
-    it writes short in full."""
+    it writes short in full, without what it says beside what it asks."""
     spans = [(each.start, each.end) for each in patients.written if each.is_id or each.sure]
     spans += [
         pronoun.span()
@@ -99,7 +100,7 @@ def framed(question: str, patients: AskedPatients) -> str:
         parts += [question[at:start], f"{SUBJECT}'s" if owning else SUBJECT]
         at = end
     named = _OWN_SUBJECT.sub(f"{SUBJECT}'s", "".join([*parts, question[at:]]))
-    return spelled_out(_DESCRIBED.sub("", named))
+    return without_asides(spelled_out(_DESCRIBED.sub("", named)))
 
 
 def _whom(names: QuestionNames, written: tuple[WrittenPatient, ...]) -> Whom:

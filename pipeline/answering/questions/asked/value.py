@@ -33,12 +33,13 @@ side: (on |from )?(what|which) side, left or right, (what|which) {_PAIRED}
 time: when, how long ago, how many \w+ ago, (on |in |since )?(what|which) (date|day|year|month|time), since when
     (date|year|month|day) of
 duration: (for )?how long, (for )?how many (minutes|hours|days|weeks|months|years), how far along, how far
+count: how (often|many times) (was|were)(?= .*\b(?:done|performed|placed|repeated|needed|given)\b)
+    how many(?! times), (the )?(total )?number of
 frequency: how (often|frequently), how many times
 dose: (at |in )?(what|which) (dose|doses|dosage|strength)( of)?, (dose|dosage|strength)( of)?
     (?<!\d )(?<!\d)(how many )?(mgs?|mcg|milligrams?)( of)?, how many (units|puffs|tablets|tabs|pills|capsules)( of)?
 size: how (big|large|wide|deep|thick|tall|small), (what|which) (size|diameter), (size|diameter)( of)?
 severity: how (bad|severe|intense|strong), severity( of)?
-count: how many, (the )?(total )?number of
 amount: (volume|vol)( of)?, how (much|high|low|heavy|fast), in (numbers|figures)
 person: who, whom, by whom, (what|which) (doctor|physician|provider|relatives?|family members?|person)
 reason: why, (for )?what reason, what (is|was) the reason for, what caused
