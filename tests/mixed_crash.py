@@ -1,13 +1,15 @@
 """Kills a process that indexes notes and images side by side, at random moments, and looks what is there in the end.
 
-`python -m tests.mixed_crash --kills 30` prints a line a kill and the verdict; the suite runs a shorter one. The worker
-is this module too: the real flow over both kinds, in one data folder, on the embedded store.
+`python -m tests.mixed_crash --kills 30 --store iris` prints its seed and the verdict; the suite runs a shorter one. The
+worker is this module too: the real flow over both kinds, in one data folder, on the embedded store or on the scripted
+IRIS in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import signal
 import subprocess
@@ -16,8 +18,13 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from iris import dbapi
 
 from pipeline import logs
 from pipeline.config import load_settings
@@ -31,17 +38,20 @@ from pipeline.records import EVERYTHING
 from pipeline.wiring import open_corpus
 from tests.crash import NotingEmbedder
 from tests.indexing.images.films import Films, about, write_films, write_table
+from tests.servers.iris import connect, iris_process
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 4
 PAUSE_SECONDS = 0.01
 
 
+StoreKind: TypeAlias = Literal["embedded", "iris"]
+
+
 @dataclass(frozen=True)
 class MixedVerdict:
     kills: int
-    in_work: int
-    """Kills that came while something waited, of either kind."""
+    seed: int
     notes: int
     images: int
     problems: tuple[str, ...]
@@ -73,7 +83,13 @@ def work(folder: Path, data_dir: Path) -> None:
             embedder = NotingEmbedder(corpus.embedder, folder / "texts", PAUSE_SECONDS)
             records = read_sources([str(folder / "notes.jsonl")], FieldMapping.parse(), settings.indexing)
             flow = Indexing(
-                embedder, corpus.store, corpus.ledger, settings.indexing, rejections, SilentObserver()
+                embedder,
+                corpus.store,
+                corpus.ledger,
+                settings.indexing,
+                rejections,
+                SilentObserver(),
+                vector_cache=corpus.vector_cache,
             )
             flow.run(records, sources=[str(folder / "notes.jsonl")])
 
@@ -101,36 +117,63 @@ def work(folder: Path, data_dir: Path) -> None:
         raise failed[0]
 
 
-def crash_test(folder: Path, *, kills: int, notes: int, films: int, seed: int = 7) -> MixedVerdict:
+def crash_test(
+    folder: Path, *, kills: int, notes: int, films: int, seed: int = 7, store: StoreKind = "embedded"
+) -> MixedVerdict:
     """Kill `kills` runs with SIGKILL, let the last one end, and look at what is there. A corpus that is whole before
-    the kills are spent makes room for a new one."""
+    the kills are spent makes room for a new one, in a store of its own."""
     chance = random.Random(seed)
     make_corpus(folder, notes, films)
-    spare, whole = folder / "measure", 0.0
-    _await(started := _start(folder, spare), folder)
-    began = time.monotonic()
-    assert started.wait() == 0
-    whole = time.monotonic() - began
-    done = in_work = 0
+    with _store(folder / "measure", store):
+        _await(started := _start(folder, folder / "measure"), folder)
+        began = time.monotonic()
+        assert started.wait() == 0
+        whole = time.monotonic() - began
+    done = 0
     while True:
         data_dir = folder / f"data-{done}"
         (folder / "pictures").unlink(missing_ok=True)
-        ended = False
-        while done < kills and not ended:
-            worker = _start(folder, data_dir)
-            _await(worker, folder)
-            try:
-                worker.wait(timeout=chance.uniform(0.0, whole))
-                ended = True
-            except subprocess.TimeoutExpired:
-                worker.send_signal(signal.SIGKILL)
-                worker.wait()
-                done, in_work = done + 1, in_work + 1
-        assert _start(folder, data_dir).wait() == 0
-        problems = _problems(folder, data_dir, notes, films)
+        with _store(data_dir, store):
+            done += _kill(folder, data_dir, kills - done, chance, whole)
+            assert _start(folder, data_dir).wait() == 0
+            problems = _problems(folder, data_dir, notes, films)
         embedded = (folder / "pictures").read_text().count("image")
         if problems or done >= kills:
-            return MixedVerdict(done, in_work, notes, films, tuple(problems), embedded)
+            return MixedVerdict(done, seed, notes, films, tuple(problems), embedded)
+
+
+def _kill(folder: Path, data_dir: Path, kills_max: int, chance: random.Random, seconds: float) -> int:
+    """Kill runs over one corpus until one ends by itself. How many were."""
+    for kill in range(kills_max):
+        worker = _start(folder, data_dir)
+        _await(worker, folder)
+        try:
+            worker.wait(timeout=chance.uniform(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+        else:
+            return kill
+    return kills_max
+
+
+@contextmanager
+def _store(data_dir: Path, kind: StoreKind) -> Iterator[None]:
+    """What this process and its workers find in their environment."""
+    data_dir.mkdir()
+    if kind == "embedded":
+        yield
+        return
+    with iris_process(data_dir / "iris.sqlite") as process:
+        before, connecting = dict(os.environ), dbapi.connect
+        os.environ |= process.environment()
+        dbapi.connect = connect
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ |= before
+            dbapi.connect = connecting
 
 
 def _start(folder: Path, data_dir: Path) -> subprocess.Popen[bytes]:
@@ -187,10 +230,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--notes", type=int, default=60)
     parser.add_argument("--films", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--store", choices=get_args(StoreKind), default="embedded")
     parser.add_argument("--work", nargs=2, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
+        if os.environ.get("CHARTWELL_STORE__KIND") == "iris":
+            dbapi.connect = connect
         work(*options.work)
         return 0
     with tempfile.TemporaryDirectory() as folder:
@@ -200,10 +246,12 @@ def main() -> int:
             notes=options.notes,
             films=options.films,
             seed=options.seed,
+            store=options.store,
         )
     sys.stdout.write(
-        f"{verdict.kills} kills over {verdict.notes} notes and {verdict.images} images: "
-        f"{verdict.images_embedded} images embedded in all, problems: {verdict.problems or 'none'}\n"
+        f"seed {verdict.seed}, {options.store}: {verdict.kills} kills over {verdict.notes} notes and "
+        f"{verdict.images} images: {verdict.images_embedded} images embedded in all, "
+        f"problems: {verdict.problems or 'none'}\n"
     )
     return 1 if verdict.problems else 0
 
