@@ -8,6 +8,7 @@ IRIS in a process of its own.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -130,8 +131,8 @@ def crash_test(
         assert started.wait() == 0
         whole = time.monotonic() - began
     done = 0
-    while True:
-        data_dir = folder / f"data-{done}"
+    for corpus in itertools.count():
+        data_dir = folder / f"data-{corpus}"
         (folder / "pictures").unlink(missing_ok=True)
         with _store(data_dir, store):
             done += _kill(folder, data_dir, kills - done, chance, whole)
@@ -139,7 +140,8 @@ def crash_test(
             problems = _problems(folder, data_dir, notes, films)
         embedded = (folder / "pictures").read_text().count("image")
         if problems or done >= kills:
-            return MixedVerdict(done, seed, notes, films, tuple(problems), embedded)
+            break
+    return MixedVerdict(done, seed, notes, films, tuple(problems), embedded)
 
 
 def _kill(folder: Path, data_dir: Path, kills_max: int, chance: random.Random, seconds: float) -> int:

@@ -77,10 +77,31 @@ PLANTED = {
     "name in description": "Zimmerlund",
     "title in description": "Grace",
 }
-"""Where it stands to what stands there; more than forty."""
+"""Where it stands in a DICOM file to what stands there; more than forty."""
+
+ELSEWHERE = {
+    "PNG text": "Tarkovskaya",
+    "PNG compressed text": "Bellinghamer",
+    "PNG international text": "Castellanosa",
+    "EXIF description": "Dombrowskier",
+    "EXIF author in UTF-16": "Eisenbergova",
+    "XMP creator": "Fitzpatrickson",
+    "JPEG comment": "Gallagherova",
+    "NIfTI descrip": "Hathawayson",
+    "NIfTI aux_file": "Iglesiasova",
+    "NIfTI db_name": "JANKOWSKI7",
+    "NIfTI extension": "Kaczmarekova",
+    "table description": "Lindqvistson",
+    "table finding": "Montgomeryson",
+    "table view": "Nightingaler",
+    "table study": "STU-7788112",
+    "table series": "SER-7788113",
+}
+"""The same of the other formats and of the table beside them."""
 
 
 NAME = f"{PLANTED['PatientName']}, {PLANTED['first name']}"
+COMMENT = f"{NAME} {ELSEWHERE['JPEG comment']}"
 BURNED_IN = f"{NAME}  {PATIENT_ID}"
 
 
@@ -212,7 +233,9 @@ def planted_files(folder: Path, pixels: np.ndarray | None = None) -> dict[str, P
     content = {
         "dicom": samples.written(planted_dataset(pixels)),
         "png": samples.picture(pixels, "PNG", pnginfo=_png_chunks(), exif=_exif()),
-        "jpg": samples.picture(pixels, "JPEG", quality=95, exif=_exif(), comment=NAME.encode(), xmp=_xmp()),
+        "jpg": samples.picture(
+            pixels, "JPEG", quality=95, exif=_exif(), comment=COMMENT.encode(), xmp=_xmp()
+        ),
         "nifti": _nifti(pixels),
     }
     ends = {"dicom": "dcm", "nifti": "nii"}
@@ -228,35 +251,41 @@ def _png_chunks() -> PngInfo:
     chunks.add_text("Patient", NAME)
     chunks.add_text("Comment", f"{NAME} {PLANTED['PatientBirthDate']}", zip=True)
     chunks.add_itxt("Description", f"{NAME} {PLANTED['ideographic name']}", "en", "Beschreibung")
+    chunks.add_text("Author", ELSEWHERE["PNG text"])
+    chunks.add_text("Source", ELSEWHERE["PNG compressed text"], zip=True)
+    chunks.add_itxt("Title", ELSEWHERE["PNG international text"], "en", "Titel")
     return chunks
 
 
 def _exif() -> bytes:
     exif = Image.Exif()
-    exif[0x010E] = f"film of {NAME}"  # ImageDescription
+    exif[0x010E] = f"film of {NAME}, {ELSEWHERE['EXIF description']}"  # ImageDescription
     exif[0x013B] = PLANTED["OperatorsName"]  # Artist
     exif[0x8298] = PLANTED["InstitutionName"]  # Copyright
-    exif[0x9C9D] = NAME.encode("utf-16le")  # XPAuthor
+    exif[0x9C9D] = f"{NAME} {ELSEWHERE['EXIF author in UTF-16']}".encode("utf-16le")  # XPAuthor
     return exif.tobytes()
 
 
 def _xmp() -> bytes:
-    return f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><dc:creator>{NAME}</dc:creator></x:xmpmeta>".encode()
+    creator = f"{NAME} {ELSEWHERE['XMP creator']}"
+    return f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><dc:creator>{creator}</dc:creator></x:xmpmeta>".encode()
 
 
 def _nifti(pixels: np.ndarray) -> bytes:  # type: ignore[type-arg]
     image = nibabel.Nifti1Image(np.stack([pixels.T] * 3, axis=-1).astype(np.int16), np.diag([-1, -1, 1, 1]))
-    image.header["descrip"], image.header["aux_file"] = NAME.encode(), PLANTED["OtherPatientNames"].encode()
-    image.header["db_name"], image.header["intent_name"] = b"MITCHELL", b"ANNABELLA"
-    image.header.extensions.append(Nifti1Extension("comment", f"{NAME} {PLANTED['PatientAddress']}".encode()))
+    image.header["descrip"] = f"{NAME} {ELSEWHERE['NIfTI descrip']}".encode()
+    image.header["aux_file"] = ELSEWHERE["NIfTI aux_file"].encode()
+    image.header["db_name"], image.header["intent_name"] = ELSEWHERE["NIfTI db_name"].encode(), b"ANNABELLA"
+    address = f"{NAME} {PLANTED['PatientAddress']} {ELSEWHERE['NIfTI extension']}"
+    image.header.extensions.append(Nifti1Extension("comment", address.encode()))
     content: bytes = image.to_bytes()
     return content
 
 
 def found_in(text: str) -> list[str]:
-    """The places of `PLANTED`, and the UIDs, whose words stand in a text, whatever their case and accents."""
+    """The places, and the UIDs, whose words stand in a text, whatever their case and accents."""
     folded = _fold(text)
-    words = {**PLANTED, "UID": UID_ROOT}
+    words = {**PLANTED, "UID": UID_ROOT, **ELSEWHERE}
     return [where for where, planted in words.items() if _fold(planted) in folded]
 
 
