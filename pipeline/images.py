@@ -111,6 +111,13 @@ _MODALITIES = MappingProxyType(
         "XC": "photograph",
     }
 )
+MODALITIES_CALLED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        called: tuple(code for code, words in _MODALITIES.items() if words == called)
+        for called in dict.fromkeys(_MODALITIES.values())
+    }
+)
+"""The codes of each kind of image, by what people call it."""
 _FILMS = frozenset(("CR", "DX", "RG", "XR", "IO", "PX", "RF", "XA", "MG"))
 _LABELLED = " is labelled with: "
 _SPINES = MappingProxyType(

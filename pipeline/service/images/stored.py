@@ -11,9 +11,11 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
 from pipeline.answering.images.similar_images import image_vector, similar_images
+from pipeline.errors import ChartwellError
 from pipeline.images import ImageFilters, Thumbnail
 from pipeline.imaging.files import ImageFile
 from pipeline.imaging.records import ImageDescription
+from pipeline.logs import LOGGER
 from pipeline.ports import ImageEmbedder, ImageStore
 from pipeline.records import AccessScope, AskedImage, FoundImage
 from pipeline.service.errors import NotInstalled, NotKnown, OriginalGone
@@ -31,6 +33,17 @@ class StoredImages:
 
     def __init__(self, corpus: LiveCorpus) -> None:
         self._corpus = corpus
+        self._found_any = False
+
+    def any(self) -> bool:
+        """Whether there ever were images; False as well while that cannot be told. Asks the store until there are."""
+        if not self._found_any:
+            try:
+                with self._images() as images:
+                    self._found_any = images.space() is not None
+            except ChartwellError as error:
+                LOGGER.debug("whether there are images is not known", extra={"code": error.code})
+        return self._found_any
 
     def one(self, image_id: str, scope: AccessScope) -> ImageDescription:
         """Raises NotKnown where there is none that `scope` admits."""

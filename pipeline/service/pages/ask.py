@@ -29,6 +29,8 @@ from pipeline.service.errors import NotKnown, NotReady
 from pipeline.service.pages.answer_fragments import AnswerFragments
 from pipeline.service.pages.dependencies import Line, Lines, RendererHere, ThingId
 from pipeline.service.pages.errors import ProblemView, is_part
+from pipeline.service.pages.film_views import OpenFilmView, film_address
+from pipeline.service.pages.films import FRAME_MAX, open_film
 from pipeline.service.pages.register import chosen_patient, names_of, patient_view
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.view_models import (
@@ -39,6 +41,7 @@ from pipeline.service.pages.view_models import (
     PatientView,
     choices_in,
     exchanges_of,
+    note_address,
 )
 from pipeline.service.problems import wrong_fields
 from pipeline.service.questions.follow_up import in_context
@@ -109,21 +112,24 @@ def conversation(
     renderer: RendererHere,
     note: Annotated[str, Query(max_length=512)] = "",
     span: Annotated[str, Query(pattern=r"^(\d{1,9}-\d{1,9})?$")] = "",
+    film: Annotated[str, Query(max_length=ID_CHARACTERS_MAX)] = "",
+    frame: Annotated[int, Query(ge=0, le=FRAME_MAX)] = 0,
 ) -> HTMLResponse:
-    """A conversation, with a note open next to it where the address names one."""
+    """A conversation, with a note or a film open next to it where the address names one."""
     found = services.conversations.get(principal, conversation_id, principal.scope)
     patients = services.conversations.patients(principal, conversation_id)
     start_, _, end = span.partition("-")
     spans = [(int(start_), int(end))] if span else []
-    beside: NoteView | None = None
+    beside: NoteView | OpenFilmView | None = None
     problem: ProblemView | None = None
-    if note:
+    if note or film:
         try:
-            document = read_note(services, principal, note)
-            if span:
-                range_in(span, len(document.text_content))
-            beside = NoteView.of(document, spans)
-        except ChartwellError as error:  # the note has gone or has no such range; the conversation is there
+            beside = (
+                open_film(services, principal, film, frame)
+                if film
+                else _note_beside(services, principal, note, spans)
+            )
+        except ChartwellError as error:  # it has gone, or has no such range; the conversation is there
             problem = ProblemView.of(error, request.scope["state"]["request_id"])
     return _page(
         request,
@@ -136,8 +142,17 @@ def conversation(
         turns=_turns(services, principal, conversation_id, found.messages),
         beside=beside,
         beside_problem=problem,
-        opened=(note, *spans[0]) if spans else None,
+        opened=film_address(film, frame) if film else note_address(note, spans),
     )
+
+
+def _note_beside(
+    services: Services, principal: Principal, note: str, spans: Sequence[tuple[int, int]]
+) -> NoteView:
+    document = read_note(services, principal, note)
+    for start, end in spans:
+        range_in(f"{start}-{end}", len(document.text_content))
+    return NoteView.of(document, spans)
 
 
 def _turns(

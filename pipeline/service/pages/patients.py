@@ -23,6 +23,7 @@ from pipeline.service.api.patients import (
 from pipeline.service.api.suggestions import suggested
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.pages.dependencies import RendererHere
+from pipeline.service.pages.films import films_of
 from pipeline.service.pages.register import chosen_patient
 from pipeline.service.pages.view_models import PatientView
 from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
@@ -78,6 +79,7 @@ def patient(
         here="ask",
         patient=PatientView.of(found),
         heads=heads,
+        films=() if skip else films_of(services, principal, patient_id),
         skip=skip,
         more=skip + len(heads) if skip + len(heads) < found.notes else 0,
     )

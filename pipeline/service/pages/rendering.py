@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 
 from pipeline.locators import in_words
 from pipeline.service.access.policy import Action, Principal, allowed
+from pipeline.service.images.stored import StoredImages
 from pipeline.service.middleware.authentication import Caller
 from pipeline.service.pages import wording as words
 from pipeline.service.pages.assets import Assets
@@ -24,6 +25,8 @@ from pipeline.service.pages.view_models import (
     CITES_MAX,
     PLACES_MAX,
     beside_address,
+    cited_address,
+    is_film,
     note_address,
     only_patient,
 )
@@ -31,8 +34,10 @@ from pipeline.service.pages.view_models import (
 THEME = "chartwell-theme"
 """A cookie that the page's script sets; anything but "light" or "dark" means the system's."""
 
+FILMS = "films"
 NAVIGATION = (
     ("ask", "Ask", "/", Action.ASK),
+    (FILMS, "Films", "/films", Action.READ_NOTE),
     ("history", "History", "/conversations", Action.READ_OWN_CONVERSATIONS),
     ("jobs", "Jobs", "/jobs", Action.READ_JOBS),
     ("people", "People", "/people", Action.MANAGE_PEOPLE),
@@ -88,6 +93,8 @@ class Renderer:
         self._environment.globals.update(
             asset=self.assets.address,
             beside_address=beside_address,
+            cited_address=cited_address,
+            is_film=is_film,
             note_address=note_address,
             only_patient=only_patient,
             places_max=PLACES_MAX,
@@ -115,7 +122,7 @@ class Renderer:
         frame: dict[str, Any] = {
             "principal": principal,
             "csrf_token": caller.csrf_token if caller else None,
-            "nav": _navigation(principal, here),
+            "nav": _navigation(principal, here, films=principal is not None and _has_films(request)),
             "here": here,
             "theme": request.cookies.get(THEME, ""),
             "done": DONE.get(request.query_params.get("done", "")),
@@ -130,9 +137,15 @@ class Renderer:
         return self._environment.get_template(template).render(**values)
 
 
-def _navigation(principal: Principal | None, here: str) -> list[NavigationItem]:
+def _has_films(request: Request) -> bool:
+    images: StoredImages = request.app.state.services.images
+    return images.any()
+
+
+def _navigation(principal: Principal | None, here: str, *, films: bool) -> list[NavigationItem]:
+    """`films`: whether there are any; without, no one is led to them."""
     return [
         NavigationItem(words, address, name == here)
         for name, words, address, action in NAVIGATION
-        if allowed(principal, action)
+        if allowed(principal, action) and (films or name != FILMS)
     ]

@@ -10,6 +10,7 @@ from pipeline.service.pages import (
     administration,
     ask,
     conversations,
+    films,
     jobs,
     notes,
     patients,
@@ -20,16 +21,16 @@ from pipeline.service.pages.dependencies import RendererHere
 from pipeline.service.pages.errors import Failures
 from pipeline.service.pages.rendering import Renderer
 
-files = APIRouter(include_in_schema=False)
+static = APIRouter(include_in_schema=False)
 
 
-@files.get("/static/{address:path}")
+@static.get("/static/{address:path}")
 async def file(request: Request, renderer: RendererHere) -> Response:
     """One of the page's files. Its address names its content: it may be kept for ever."""
     return _sent(renderer.assets.at(request.url.path), request)
 
 
-@files.get("/favicon.ico")
+@static.get("/favicon.ico")
 async def icon(request: Request, renderer: RendererHere) -> Response:
     """For browsers that ask for it whatever the page says."""
     return _sent(renderer.assets.at(renderer.assets.address("icon.svg")), request)
@@ -47,6 +48,6 @@ def install(app: FastAPI) -> Failures:
     renderer = Renderer()
     app.state.renderer = renderer
     # `conversations` before `ask`: its paths are the more particular ones.
-    for routes in (files, conversations, ask, notes, patients, jobs, administration, account, status):
+    for routes in (static, conversations, ask, notes, films, patients, jobs, administration, account, status):
         app.include_router(routes if isinstance(routes, APIRouter) else routes.router)
     return Failures(renderer)

@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias, get_args
+from typing import ClassVar, TypeAlias, get_args
 from urllib.parse import quote, urlencode
 
 from pipeline.answering.endings import what_is_missing
@@ -18,11 +18,14 @@ from pipeline.patients import RegisteredPatient
 from pipeline.records import Document, Outcome, Question
 from pipeline.service.audit.receipts import NAMING, notices_from
 from pipeline.service.conversations.store import ConversationMessage
+from pipeline.service.pages.film_views import film_address
 from pipeline.service.pages.wording import QUOTES_ONLY, age_words, part_words
 from pipeline.service.schemas.ask import (
     AnswerOut,
     CitationOut,
+    ImageRegionOut,
     NoticeOut,
+    PassageOut,
     SeenOut,
     StatementOut,
     UnderstoodPartOut,
@@ -369,9 +372,24 @@ def note_address(resource_id: str, spans: Iterable[tuple[int, int]] = ()) -> str
     return f"/notes/{quote(resource_id, safe='')}" + (f"?{query}" if query else "")
 
 
+def is_film(cited: CitationOut | PassageOut) -> bool:
+    """Whether what is cited is an image: it is looked at, not read."""
+    return isinstance(cited.locator, ImageRegionOut)
+
+
+def cited_address(cited: CitationOut | PassageOut) -> str:
+    """Where the note or the film is shown."""
+    if isinstance(cited.locator, ImageRegionOut):
+        return film_address(cited.locator.image, cited.locator.frame)
+    return note_address(cited.resource_id, [(cited.start, cited.end)])
+
+
 def beside_address(conversation_id: str, citation: CitationOut) -> str:
-    """A conversation with the cited note open next to it."""
-    query = urlencode({"note": citation.resource_id, "span": f"{citation.start}-{citation.end}"})
+    """A conversation with the cited note, or film, open next to it."""
+    if isinstance(citation.locator, ImageRegionOut):
+        query = urlencode({"film": citation.locator.image, "frame": citation.locator.frame})
+    else:
+        query = urlencode({"note": citation.resource_id, "span": f"{citation.start}-{citation.end}"})
     return f"/conversations/{quote(conversation_id, safe='')}?{query}"
 
 
@@ -406,6 +424,8 @@ def text_spans(text: str, spans: Iterable[tuple[int, int]]) -> list[TextSpan]:
 @dataclass(frozen=True, slots=True)
 class NoteView:
     """A note as it is shown, next to an answer or alone."""
+
+    is_film: ClassVar[bool] = False
 
     resource_id: str
     patient_id: str

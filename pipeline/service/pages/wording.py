@@ -5,6 +5,7 @@ Decides wording and nothing else. The reader is a clinician: no name of a class,
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from types import MappingProxyType
 
 from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER
 from pipeline.patients import RegisteredPatient
-from pipeline.records import AccessScope
+from pipeline.records import AccessScope, FoundBy
 from pipeline.service.access.groups import Group
 from pipeline.service.access.visibility import Visibility
 from pipeline.service.schemas.ask import ModelOut
@@ -102,6 +103,11 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
 )
 
 
+ALIKE: Sequence[tuple[float, str]] = ((0.9, "very alike"), (0.75, "alike"), (0.6, "somewhat alike"))
+"""From which cosine on two films are called so."""
+HARDLY_ALIKE = "hardly alike"
+
+
 def why_nothing(reason: str | None) -> tuple[str, str]:
     """A heading and what to do, for an answer that is none."""
     heading, advice = {**REASONS, **NO_ANSWER}.get(reason or "", UNKNOWN_REASON)
@@ -161,6 +167,17 @@ def dependency_words(name: str, model: ModelOut | None) -> str:
     if name == "generator" and model is not None and model.provider == QUOTES_ONLY:
         return "Quotations (no language model is configured)"
     return DEPENDENCIES.get(name, name)
+
+
+def similarity_words(similarity: float | None, found_by: FoundBy) -> str:
+    """How alike two films are, with the number; of words and a film the number alone: it is low for good ones, too."""
+    if similarity is None:
+        return ""
+    number = f"{math.floor(similarity * 100) / 100:.2f}"  # 1.00 is the same picture alone
+    if found_by != "image":
+        return f"similarity {number}"
+    words = next((words for least, words in ALIKE if similarity >= least), HARDLY_ALIKE)
+    return f"{words}, {number}"
 
 
 def age_words(patient: RegisteredPatient) -> str:

@@ -69,13 +69,23 @@ function showNote() {
   } else text.focus({ preventScroll: true });
 }
 
+// A film's viewer is loaded where one is shown.
+async function showFilms() {
+  const film = document.querySelector("[data-film]:not([data-shown])");
+  if (!film) return;
+  film.dataset.shown = "";
+  if (film.closest("#beside")) film.querySelector(".film-picture").focus({ preventScroll: true });
+  const { showFilm } = await import(film.dataset.script);
+  await showFilm(film);
+}
+
 function closeNote() {
   const beside = byId("beside");
   if (!beside?.firstElementChild) return false;
   beside.replaceChildren();
   citationOf(null);
   const there = new URL(location.href);
-  for (const name of ["note", "span"]) there.searchParams.delete(name);
+  for (const name of ["note", "span", "film", "frame"]) there.searchParams.delete(name);
   history.replaceState(null, "", there);
   (cameFrom?.isConnected ? cameFrom : byId("question"))?.focus();
   return true;
@@ -141,6 +151,8 @@ document.addEventListener(
   "submit",
   (event) => {
     if (!asks(event.target)) return;
+    const question = byId("question");
+    if (event.target.id === "ask" && filmIn(event.target) && !question.value.trim()) question.value = LOOKS_LIKE;
     if (event.target.id !== "ask" && isBusy()) {
       event.preventDefault();
       event.stopPropagation();
@@ -168,7 +180,11 @@ document.addEventListener("htmx:error", (event) => {
 });
 // The service has taken the question: it names the address of its conversation.
 document.addEventListener("accepted", (event) => {
-  if (running?.id === "ask") byId("question").value = "";
+  if (running?.id === "ask") {
+    byId("question").value = "";
+    const film = running.querySelector(".film-field"); // not there where nothing embeds images
+    if (film) setFilm(film, {});
+  }
   byId("suggested").replaceChildren();
   for (const id of ["welcome", "recent-list"]) byId(id)?.remove();
   document.querySelector(".thread-empty")?.classList.remove("thread-empty");
@@ -256,6 +272,74 @@ function orderBy(list, name) {
   list.replaceChildren(...shown);
 }
 
+// --- a film to ask with: read here, and sent with the form
+
+const MEBIBYTE = 2 ** 20;
+const mebibytes = (bytes) => `${(bytes / MEBIBYTE).toFixed(1)} MB`;
+const LOOKS_LIKE = "Which films look like this one?";
+
+function asDataUrl(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.addEventListener("load", () => resolve(reader.result));
+    reader.addEventListener("error", () => reject(reader.error));
+    reader.readAsDataURL(file);
+  });
+}
+
+function setFilm(box, { name = "", content = "", preview = "", said = "", bad = false }) {
+  box.querySelector("[data-film-content]").value = content;
+  box.querySelector("[data-film-name]").textContent = name;
+  box.querySelector("[data-film-attached]").hidden = !content;
+  const picture = box.querySelector("[data-film-preview]");
+  picture.hidden = !preview;
+  if (preview) picture.src = preview;
+  else picture.removeAttribute("src");
+  const place = box.querySelector("[data-film-said]");
+  place.textContent = said;
+  place.toggleAttribute("data-bad", bad);
+  box.querySelector("[data-film-file]").value = "";
+}
+
+async function attachFilm(box, file) {
+  const most = Number(box.querySelector("[data-film-file]").dataset.bytesMax);
+  if (!file.size) return setFilm(box, { said: `${file.name} is empty. Choose another file.`, bad: true });
+  if (file.size > most) {
+    const said = `${file.name} has ${mebibytes(file.size)}; a film to ask with may have ${mebibytes(most)}. Export it smaller, as PNG or JPEG.`;
+    return setFilm(box, { said, bad: true });
+  }
+  const read = await asDataUrl(file).catch(() => "");
+  const content = read.slice(read.indexOf(",") + 1).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  if (!content) return setFilm(box, { said: `${file.name} cannot be read. Choose it again.`, bad: true });
+  const preview = /^data:image\/(png|jpeg);/.test(read) ? read : "";
+  return setFilm(box, { name: file.name, content, preview, said: `${file.name} is attached.` });
+}
+
+const filmIn = (form) => form.querySelector("[data-film-content]")?.value;
+
+for (const type of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(type, (event) => {
+    const place = event.target.closest?.("[data-film-drop]");
+    if (!place || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    place.classList.toggle("dropping", type === "dragover");
+    const [file] = event.dataTransfer.files;
+    if (type === "drop" && file) attachFilm(place.querySelector(".film-field"), file);
+  });
+}
+document.addEventListener("change", (event) => {
+  const [file] = event.target.matches?.("[data-film-file]") ? event.target.files : [];
+  if (file) attachFilm(event.target.closest(".film-field"), file);
+});
+document.addEventListener("submit", async (event) => {
+  if (event.target.id !== "film-search" || !filmIn(event.target)) return;
+  event.preventDefault();
+  say("Searching by the film.");
+  await htmx.ajax("POST", "/films/search", { source: event.target, target: "#films-found" });
+  byId("films-found").focus({ preventScroll: true });
+  byId("films-found").scrollIntoView({ block: "nearest" });
+});
+
 // --- a click begins a trace: what it causes carries its number, and nothing else (W3C Trace Context)
 
 const hex = (bytes) =>
@@ -277,6 +361,7 @@ document.addEventListener("htmx:after:swap", (event) => {
     if (cameFrom?.dataset.address) noteOpened(cameFrom.dataset.address);
     showNote();
   }
+  showFilms();
   if (target?.id === "thread") target.lastElementChild?.scrollIntoView({ block: "start" });
 });
 
@@ -377,6 +462,11 @@ const CLICKS = {
   },
   copy: (button) =>
     copy(button, button.dataset.copy.startsWith("/") ? location.origin + button.dataset.copy : button.dataset.copy),
+  "film-remove": (button) => {
+    const box = button.closest(".film-field");
+    setFilm(box, { said: "The film was taken away." });
+    box.querySelector("[data-film-file]").focus();
+  },
   "clear-filters": (button) => {
     for (const field of button.closest("details").querySelectorAll("input, select")) field.value = "";
     choosePatient("");
@@ -478,6 +568,7 @@ for (const field of document.querySelectorAll("input[data-password]")) {
 const asked = document.querySelector("[data-cite][aria-current]");
 if (asked) cameFrom = asked;
 if (document.querySelector("#beside > *, .note-page")) showNote();
+showFilms();
 // A conversation opens at its newest answer, or at the citation that the address names.
 const last = document.querySelector(".thread > .turn:last-of-type");
 if (asked) asked.scrollIntoView({ block: "center" });

@@ -1,0 +1,363 @@
+// A film in the browser: window, zoom, slices. Loaded where a page shows one. The picture that the server renders is there
+// first, and stays where WebGL, the pixels or the memory for them are missing: the controls are the same then. Nothing but
+// pixels comes from the server, and they are shown in the order in which they are stored.
+
+const STILL_DELAY = 200; // before another picture is asked of the server, in milliseconds
+const VOLUME_BYTES_MAX = 256 * 2 ** 20;
+const ZOOM_MIN = 1;
+const ZOOM_MAX = 16;
+const ZOOM_STEP = 1.25;
+const TOO_DEEP = 2048; // no browser promises more voxels along an edge
+
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+const round = (value, step) => Number((Math.round(value / step) * step).toPrecision(7));
+
+// --- the viewer's file: once a page, and only where a film is shown
+
+let niivue = null;
+
+function loadNiivue(address) {
+  niivue ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.addEventListener("load", () => resolve(window.niivue));
+    script.addEventListener("error", () => reject(new Error("the viewer's file is missing")));
+    script.src = address;
+    document.head.append(script);
+  });
+  return niivue;
+}
+
+function edgeMax() {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  if (!gl) return 0;
+  const most = gl.getParameter(gl.MAX_3D_TEXTURE_SIZE);
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return Math.min(most, 2 * TOO_DEEP);
+}
+
+// --- NIfTI-1: where things stand in its header of 348 bytes
+
+const DIMENSIONS = 40;
+const DATATYPE = 70;
+const SPACING = 76;
+const QFORM = 252;
+const SFORM = 254;
+const AFFINE = 280;
+const RGB = 128;
+
+const PLANES = { "": [0, 0, 1, 2], axial: [0, 0, 1, 2], coronal: [1, 0, 2, 1], sagittal: [2, 1, 2, 0] };
+// By name: niivue's number for it, and which axes of the body run across, down and through the slices.
+
+// Without a plane the slices lie as they are stored, first row above, first column left: where the header puts the patient
+// is not asked then. A volume with a plane is cut as its header says, the patient's right on the left.
+function laidOut(buffer, plane) {
+  const view = new DataView(buffer);
+  if (buffer.byteLength < 352 || view.getInt32(0, true) !== 348) throw new Error("this is no NIfTI-1 file");
+  const [columns, rows, slices] = [1, 2, 3].map((at) => Math.max(1, view.getInt16(DIMENSIONS + 2 * at, true)));
+  const spacing = [1, 2, 3].map((at) => Math.abs(view.getFloat32(SPACING + 4 * at, true)) || 1);
+  if (!plane) {
+    view.setInt16(QFORM, 0, true);
+    view.setInt16(SFORM, 1, true);
+    [columns, rows, slices].forEach((count, axis) => {
+      const step = axis < 2 ? -spacing[axis] : spacing[axis];
+      [0, 1, 2].forEach((column) => view.setFloat32(AFFINE + 16 * axis + 4 * column, column === axis ? step : 0, true));
+      view.setFloat32(AFFINE + 16 * axis + 12, (-step * (count - 1)) / 2, true);
+    });
+  }
+  return { longest: Math.max(columns, rows, slices), colour: view.getInt16(DATATYPE, true) === RGB };
+}
+
+async function fetched(address) {
+  const response = await fetch(address, { headers: { Accept: "application/octet-stream" } });
+  if (!response.ok) throw new Error(`the pixels: status ${response.status}`);
+  if (Number(response.headers.get("Content-Length")) > VOLUME_BYTES_MAX) {
+    await response.body.cancel();
+    throw new Error("too many pixels for a browser");
+  }
+  return response.arrayBuffer();
+}
+
+// --- two ways to show it: each draws what `look` says
+
+// Pictures of the server's, one for each window and slice.
+class Still {
+  constructor(image, address) {
+    this.image = image;
+    this.address = address;
+    this.timer = 0;
+  }
+
+  draw(look) {
+    const { zoom, across, down } = look;
+    this.image.style.transform = `translate(${across}px, ${down}px) scale(${zoom})`;
+    const asked = new URLSearchParams({ frame: look.frame });
+    if (look.changed) {
+      asked.set("centre", look.centre);
+      asked.set("width", look.width);
+    }
+    const source = `${this.address}?${asked}`;
+    clearTimeout(this.timer);
+    if (source === this.image.getAttribute("src")) return;
+    this.timer = setTimeout(() => this.image.setAttribute("src", source), STILL_DELAY);
+  }
+
+  close() {
+    clearTimeout(this.timer);
+  }
+}
+
+// The pixels themselves, drawn by niivue.
+class Drawn {
+  static async open(canvas, { Niivue, NVImage }, address, plane) {
+    const most = edgeMax();
+    if (!most) throw new Error("no WebGL");
+    const buffer = await fetched(address);
+    const shape = laidOut(buffer, plane);
+    if (shape.longest > most) throw new Error("more pixels than WebGL takes");
+    const viewer = new Niivue({
+      interactive: false,
+      dragAndDropEnabled: false,
+      isRadiologicalConvention: true,
+      sagittalNoseLeft: true,
+      crosshairWidth: 0,
+      loadingText: "",
+      logLevel: "silent",
+      backColor: [0, 0, 0, 1],
+    });
+    viewer.drawSliceOrientationText = () => {}; // it would write A and L on films of which no one knows that
+    await viewer.attachToCanvas(canvas);
+    const [type, across, down, through] = PLANES[plane];
+    viewer.setSliceType(type);
+    const volume = await NVImage.loadFromUrl({ url: "film.nii", name: "film.nii", buffer });
+    const edge = (axis) => volume.dimsRAS[axis + 1] * volume.pixDimsRAS[axis + 1];
+    Object.assign(shape, { width: edge(across), height: edge(down), through, slices: volume.dimsRAS[through + 1] });
+    return new Drawn(canvas, viewer, volume, shape);
+  }
+
+  constructor(canvas, viewer, volume, shape) {
+    Object.assign(this, { canvas, viewer, volume, shape, shown: "" });
+    this.range = [volume.global_min, volume.global_max];
+    this.header = [volume.cal_min, volume.cal_max];
+  }
+
+  draw(look) {
+    const { viewer, volume, shape, canvas } = this;
+    const window = `${look.centre} ${look.width}`;
+    if (!shape.colour && window !== this.shown) {
+      volume.cal_min = look.centre - look.width / 2;
+      volume.cal_max = look.centre + look.width / 2;
+      if (this.shown) viewer.updateGLVolume();
+      this.shown = window;
+    }
+    if (!viewer.volumes.length) viewer.addVolume(volume);
+    viewer.scene.crosshairPos[shape.through] = (look.slice + 0.5) / shape.slices;
+    const scale = Math.min(canvas.clientWidth / shape.width, canvas.clientHeight / shape.height) || 1;
+    viewer.setPan2Dxyzmm([-look.across / scale, -look.down / scale, 0, look.zoom]);
+  }
+
+  close() {
+    this.viewer.cleanup();
+    this.viewer.gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+}
+
+// --- a film on the page
+
+const numbers = (text) => (text ? text.split(" ").map(Number) : []);
+
+class Film {
+  constructor(root) {
+    this.root = root;
+    this.picture = root.querySelector(".film-picture");
+    this.frames = Number(root.dataset.frames);
+    const [centre, width] = numbers(root.dataset.window);
+    this.begin(centre ?? 127.5, width ?? 255);
+    this.still = new Still(root.querySelector(".film-still"), root.dataset.rendering);
+    this.shown = this.still;
+    this.listen();
+    this.setRanges(this.start.centre - 2 * this.start.width, this.start.centre + 2 * this.start.width);
+    this.update();
+  }
+
+  begin(centre, width, slice = Number(this.root.dataset.frame) - 1) {
+    this.start = { centre, width, slice: Number(this.root.dataset.frame) - 1, zoom: 1, across: 0, down: 0 };
+    this.look = { ...this.start, slice };
+  }
+
+  field(name) {
+    return this.root.querySelector(`[data-film-field="${name}"]`);
+  }
+
+  setRanges(low, high) {
+    const span = Math.max(high - low, this.start.width, 1e-6);
+    this.step = span > 200 ? 1 : 10 ** Math.floor(Math.log10(span / 200));
+    const ranges = { centre: [Math.min(low, this.start.centre), Math.max(high, this.start.centre)], width: [this.step, span] };
+    for (const [name, [least, most]] of Object.entries(ranges)) {
+      const field = this.field(name);
+      if (field) Object.assign(field, { min: round(least, this.step), max: round(most, this.step), step: this.step });
+    }
+    this.limits = ranges;
+  }
+
+  // The pixels in place of the server's picture, where that can be.
+  async sharpen() {
+    const canvas = this.root.querySelector("canvas");
+    const note = this.root.querySelector(".film-note");
+    try {
+      const tools = await loadNiivue(this.root.dataset.viewer);
+      canvas.hidden = false;
+      const drawn = await Drawn.open(canvas, tools, this.root.dataset.volume, this.root.dataset.plane);
+      if (!this.root.isConnected) return drawn.close();
+      const [low, high] = drawn.header; // the units of the volume, which are the viewer's
+      if (high > low) {
+        this.begin((low + high) / 2, high - low, this.look.slice);
+      }
+      if (drawn.shape.slices === 1) this.one = true; // of a series only this frame came
+      this.setRanges(...drawn.range);
+      this.shown = drawn;
+      this.root.dataset.shownBy = "viewer";
+      for (const part of this.root.querySelectorAll("[data-film-window]")) part.hidden = drawn.shape.colour;
+      note.textContent = "";
+    } catch (error) {
+      canvas.hidden = true;
+      this.root.dataset.shownBy = "pictures";
+      note.textContent = "Each change is drawn by the server, because this browser cannot draw the pixels itself.";
+      console.info(`film: ${error.message}`);
+    }
+    this.update();
+    return undefined;
+  }
+
+  update() {
+    const { centre, width, slice } = this.look;
+    const same = centre === this.start.centre && width === this.start.width;
+    this.shown.draw({ ...this.look, slice: this.one ? 0 : slice, frame: slice + 1, changed: !same });
+    const words = { centre: String(centre), width: String(width), slice: `${slice + 1} of ${this.frames}` };
+    for (const [name, said] of Object.entries(words)) {
+      const field = this.field(name);
+      if (!field) continue;
+      field.value = name === "slice" ? slice + 1 : this.look[name];
+      field.setAttribute("aria-valuetext", said);
+      this.root.querySelector(`[data-film-value="${name}"]`).textContent = said;
+    }
+  }
+
+  // Said once the hand rests: a slider says its own value.
+  say() {
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => {
+      const { centre, width, slice, zoom } = this.look;
+      const part = this.frames > 1 ? `Slice ${slice + 1} of ${this.frames}. ` : "";
+      const place = document.getElementById("said");
+      if (place) place.textContent = `${part}Centre ${centre}, width ${width}. Zoom ${zoom.toFixed(1)}.`;
+    }, 400);
+  }
+
+  change(name, value) {
+    const limits = { slice: [0, this.frames - 1], zoom: [ZOOM_MIN, ZOOM_MAX], ...this.limits }[name];
+    const wanted = name === "centre" || name === "width" ? round(value, this.step) : value;
+    this.look[name] = limits ? clamp(wanted, ...limits) : wanted;
+    if (name === "zoom") this.pan(0, 0);
+    this.update();
+  }
+
+  pan(across, down) {
+    const { clientWidth, clientHeight } = this.picture;
+    const free = (this.look.zoom - 1) / 2; // as far as the film reaches beyond its frame
+    this.look.across = clamp(this.look.across + across, -free * clientWidth, free * clientWidth);
+    this.look.down = clamp(this.look.down + down, -free * clientHeight, free * clientHeight);
+  }
+
+  reset() {
+    this.look = { ...this.start };
+    this.update();
+    this.say();
+  }
+
+  drag(event) {
+    const [across, down] = [event.clientX - this.from[0], event.clientY - this.from[1]];
+    this.from = [event.clientX, event.clientY];
+    const pans = event.shiftKey || this.root.querySelector("[data-film-tool=pan]")?.getAttribute("aria-pressed") === "true";
+    if (pans) {
+      this.pan(across, down);
+      this.update();
+      return;
+    }
+    const unit = this.limits.width[1] / 800; // the whole range takes as many pixels
+    this.look.width = clamp(round(this.look.width + across * unit, this.step), ...this.limits.width);
+    this.change("centre", this.look.centre + down * unit);
+  }
+
+  listen() {
+    const { picture, root } = this;
+    for (const name of ["centre", "width", "slice"]) {
+      this.field(name)?.addEventListener("input", (event) => this.change(name, Number(event.target.value) - (name === "slice" ? 1 : 0)));
+    }
+    picture.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      this.from = [event.clientX, event.clientY];
+      picture.setPointerCapture(event.pointerId);
+    });
+    picture.addEventListener("pointermove", (event) => this.from && this.drag(event));
+    for (const end of ["pointerup", "pointercancel"]) {
+      picture.addEventListener(end, () => {
+        if (this.from) this.say();
+        this.from = null;
+      });
+    }
+    picture.addEventListener(
+      "wheel",
+      (event) => {
+        if (document.activeElement !== picture) return; // a page that is scrolled shall not stop at a film
+        event.preventDefault();
+        const step = event.deltaY > 0 ? 1 : -1;
+        if (this.frames > 1 && !this.one && !event.ctrlKey) this.change("slice", this.look.slice + step);
+        else this.change("zoom", this.look.zoom * ZOOM_STEP ** -step);
+      },
+      { passive: false },
+    );
+    picture.addEventListener("keydown", (event) => this.key(event));
+    root.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-film-do]");
+      if (!button) return;
+      this.act(button.dataset.filmDo, button);
+    });
+  }
+
+  act(name, button) {
+    if (name === "reset") this.reset();
+    else if (name === "tool") {
+      for (const each of this.root.querySelectorAll("[data-film-tool]")) each.setAttribute("aria-pressed", String(each === button));
+    } else {
+      this.change("zoom", this.look.zoom * (name === "in" ? ZOOM_STEP : 1 / ZOOM_STEP));
+      this.say();
+    }
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const unit = Math.max(this.limits.width[1] / 100, this.step);
+    const moves = { ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
+    if (moves && event.shiftKey) {
+      this.pan(-40 * moves[0], 40 * moves[1]);
+      this.update();
+    } else if (moves) this.change(moves[0] ? "width" : "centre", this.look[moves[0] ? "width" : "centre"] + unit * (moves[0] || moves[1]));
+    else if (event.key === "+" || event.key === "=") this.change("zoom", this.look.zoom * ZOOM_STEP);
+    else if (event.key === "-") this.change("zoom", this.look.zoom / ZOOM_STEP);
+    else if (event.key === "0") this.reset();
+    else if (event.key === "PageUp" || event.key === "PageDown") this.change("slice", this.look.slice + (event.key === "PageDown" ? 1 : -1));
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.say();
+  }
+}
+
+let last = null;
+
+// Shows the film of `root`; the one that was shown before gives its memory back.
+export function showFilm(root) {
+  last?.shown.close();
+  last = new Film(root);
+  return last.sharpen();
+}

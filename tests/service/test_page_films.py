@@ -1,0 +1,148 @@
+"""Films on the page without a browser: who sees which, whose each is, and where a citation of one leads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import httpx2
+import pytest
+
+from pipeline.images import found_image
+from pipeline.imaging.records import ImageDescription
+from pipeline.records import FoundBy
+from pipeline.service.pages.film_views import OpenFilmView, film_groups
+from pipeline.service.pages.view_models import beside_address, cited_address, is_film
+from pipeline.service.pages.wording import similarity_words
+from pipeline.service.schemas.ask import CitationOut
+from tests.service.images.gallery import Gallery, gallery
+
+PAGE = {"Accept": "text/html"}
+PART = {"Accept": "text/html", "HX-Request": "true"}
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
+    with gallery(tmp_path_factory.mktemp("films") / "g") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def everyone(shown: Gallery) -> httpx2.Client:
+    return shown.service.browser()
+
+
+@pytest.fixture(scope="module")
+def knees(shown: Gallery) -> httpx2.Client:
+    """Sees pat-b alone."""
+    return shown.service.browser(sees=shown.group("pat-b"))
+
+
+def address(shown: Gallery, name: str) -> str:
+    return f"/films/{quote(shown.ids[name], safe='')}"
+
+
+def listed(shown: Gallery, page: httpx2.Response) -> list[str]:
+    names = {f"/films/{quote(image_id, safe='')}": name for name, image_id in shown.ids.items()}
+    return [names[each] for each in re.findall(r'class="film-open" href="([^"]+)"', page.text)]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("modality=X-ray&body_part=knee", ["b1.png", "b0.png"]),
+        ("modality=CT", ["ct1.dcm", "ct2.dcm", "ct3.dcm", "ct4.dcm"]),
+        ("patient_id=pat-a&modality=X-ray&until=2021-02-02", ["a1.png", "a0.png"]),
+        ("modality=MRI", []),
+    ],
+)
+def test_films_are_asked_for_in_words(
+    shown: Gallery, everyone: httpx2.Client, query: str, expected: list[str]
+) -> None:
+    page = everyone.get(f"/films?{query}", headers=PAGE)
+    assert sorted(listed(shown, page)) == sorted(expected)
+    assert ("No film has all of this" in page.text) == (not expected)
+
+
+def test_films_out_of_sight_are_nowhere(shown: Gallery, knees: httpx2.Client) -> None:
+    assert listed(shown, knees.get("/films", headers=PAGE)) == ["b1.png", "b0.png"]
+    assert "pat-a" not in knees.get("/films", headers=PAGE).text
+    hidden = knees.get(address(shown, "a0.png"), headers=PART)
+    never = knees.get("/films/nothing", headers=PART)
+    assert hidden.status_code == never.status_code == 404
+    words = [re.sub(r"<code class=.break.>[^<]+", "", each.text) for each in (hidden, never)]
+    assert words[0] == words[1]
+    assert knees.get("/patients/pat-a", headers=PAGE).status_code == 404
+    assert listed(shown, knees.get("/patients/pat-b", headers=PAGE)) == ["b1.png", "b0.png"]
+
+
+def test_a_film_says_whose_it_is_and_leads_to_its_report(shown: Gallery, everyone: httpx2.Client) -> None:
+    for headers in (PAGE, PART):
+        film = everyone.get(address(shown, "a0.png"), headers=headers).text
+        assert ("<html" in film) == (headers is PAGE)
+        assert 'film-whose">patient pat-a<' in film
+        assert 'href="/notes/report-a"' in film
+        assert ">effusion<" in film
+        assert "Not for diagnosis" in film
+        assert 'alt="Chest X-ray, 2 Jan 2021, patient pat-a"' in film
+    assert "none that you can see" in everyone.get(address(shown, "ct1.dcm"), headers=PART).text
+
+
+# --- views
+
+
+def described(patient_id: str = "p", **more: object) -> ImageDescription:
+    given = {"source": "/x", "source_format": "dicom", "content_hash": "c", "modality": "DX", **more}
+    return ImageDescription(f"film-{patient_id}", patient_id, **given)  # type: ignore[arg-type]
+
+
+def test_films_of_other_patients_stand_apart() -> None:
+    images = [found_image(described(patient), "image", 0.9) for patient in ("other", "p", "third")]
+    own, others = film_groups(images, {"p": "Anna Mitchell"}, "p")
+    assert (own.heading, [film.whose for film in own.films]) == ("Films of Anna Mitchell", ["Anna Mitchell"])
+    assert others.others
+    assert [film.whose for film in others.films] == ["patient other", "patient third"]
+    (together,) = film_groups(images, {})
+    assert [film.image.patient_id for film in together.films] == ["other", "p", "third"]
+
+
+@pytest.mark.parametrize(
+    ("similarity", "found_by", "words"),
+    [
+        (None, "metadata", ""),
+        (0.9999, "image", "very alike, 0.99"),
+        (1.0, "image", "very alike, 1.00"),
+        (0.8, "image", "alike, 0.80"),
+        (0.3, "image", "hardly alike, 0.30"),
+        (0.3, "text", "similarity 0.30"),
+    ],
+)
+def test_similarity_is_said_in_words_and_as_a_number(
+    similarity: float | None, found_by: FoundBy, words: str
+) -> None:
+    assert similarity_words(similarity, found_by) == words
+
+
+@pytest.mark.parametrize(
+    ("source_format", "plane", "expected"),
+    [("nifti", "coronal", "coronal"), ("nifti", "", ""), ("dicom", "coronal", "")],
+)
+def test_only_a_volume_is_cut_along_the_body(source_format: str, plane: str, expected: str) -> None:
+    film = OpenFilmView(described(source_format=source_format, metadata={"plane": plane}), "p", 1)
+    assert film.plane == expected
+
+
+def test_a_citation_of_a_film_leads_to_the_film() -> None:
+    region = {"kind": "image_region", "series": "s", "image": "a/b", "frame": 3}
+    edges = {"left": 0, "top": 0, "right": 9, "bottom": 9}
+    cited = CitationOut.model_validate(
+        {"number": 1, "resource_id": "a/b", "patient_id": "p", "document_type": "Image", "date": None,
+         "similarity": 0.5, "start": 0, "end": 4, "quote": "Film", "locator": region | edges}
+    )  # fmt: skip
+    assert is_film(cited)
+    assert cited_address(cited) == "/films/a%2Fb?frame=3"
+    assert beside_address("c", cited) == "/conversations/c?film=a%2Fb&frame=3"
+    note = cited.model_copy(update={"locator": None})
+    assert not is_film(note)
+    assert cited_address(note) == "/notes/a%2Fb?span=0-4"
