@@ -174,6 +174,19 @@ EVERYONE = AskedGroup()
 
 
 ListChange: TypeAlias = Literal["started", "stopped", "changed"]
+ListTopic: TypeAlias = Literal[
+    "labs ordered",
+    "imaging ordered",
+    "referrals",
+    "specialists",
+    "advice",
+    "denied symptoms",
+    "reported symptoms",
+    "drugs given",
+    "treatments tried",
+    "medication changes",
+]
+"""What sentences of any section say. Values are shown and carried: they do not change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +198,7 @@ class ListPart:
     """The illness that drugs are for, in the question's words."""
     tests: bool = False
     """Of a plan what is to be measured or looked at."""
+    topic: ListTopic | None = None
 
 
 @dataclass(frozen=True, slots=True)

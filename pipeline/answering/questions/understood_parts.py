@@ -22,6 +22,7 @@ from pipeline.answering.questions.plan import (
     AskedTime,
     ListChange,
     ListPart,
+    ListTopic,
     Order,
     QuestionPlan,
     ThingKind,
@@ -60,7 +61,7 @@ _PLURALS = MappingProxyType(
 )
 _IN_TIME = (_S.TREND, _S.COMPARE)
 FACT_CHARACTERS_MAX = 60
-_TESTS = "tests"
+_TESTS, _FOR = "tests", " for "
 _AROUND = frozenset(
     "§ §'s what which is are was were has have had does do did will would can could should been being be the a an "
     "please tell me show give list and taking takes take".split()
@@ -245,16 +246,27 @@ def _finding_of(plan: QuestionPlan, carried: Collection[str]) -> str | None:
     if plan.thing is not None and _is_of_a_thing(plan):
         return plan.thing.words
     if plan.part is not None:
-        return plan.part.purpose or plan.part.change or _TESTS
+        return _words_of_a_part(plan.part)
     if plan.rest and plan.finding is None and plan.shape in (None, AnswerShape.FACT, AnswerShape.LIST):
         return _words_of_a_fact(plan)
     return None
 
 
+def _words_of_a_part(part: ListPart) -> str:
+    listed = part.topic or (_TESTS if part.tests else "")
+    if listed:
+        return f"{listed}{_FOR}{part.purpose}" if part.purpose else listed
+    return part.purpose or part.change or ""
+
+
 def _part(words: str) -> ListPart:
     """The part of a list that these words are the understood part of."""
-    if words == _TESTS:
-        return ListPart(tests=True)
+    listed, _, purpose = words.partition(_FOR)
+    if listed == _TESTS:
+        return ListPart(tests=True, purpose=purpose or None)
+    if listed in get_args(ListTopic):
+        tests = listed in ("labs ordered", "imaging ordered")
+        return ListPart(tests=tests, topic=cast(ListTopic, listed), purpose=purpose or None)
     if words in get_args(ListChange):
         return ListPart(change=cast(ListChange, words))
     return ListPart(purpose=words)

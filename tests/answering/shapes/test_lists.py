@@ -76,6 +76,38 @@ Follow-up.
 - In two weeks.
 """
 
+UMA = """Uma Voss is a 44-year-old female.
+
+CHIEF COMPLAINT
+
+Knee pain.
+
+HISTORY OF PRESENT ILLNESS
+
+She has tried ice and ibuprofen without relief. Additionally, she has been seen by an orthopedist and a geneticist. Her
+father was seen by a cardiologist.
+
+MEDICAL HISTORY
+
+Patient reports a history of gout and hypertension.
+
+REVIEW OF SYSTEMS
+
+Musculoskeletal: Reports knee pain.
+Respiratory: Denies cough.
+
+ASSESSMENT AND PLAN
+
+1. Knee sprain.
+- Patient Education and Counseling: We discussed the diagnosis. She was encouraged to rest the knee.
+- Additional Testing: Knee MRI ordered.
+
+2. Hypertension.
+- Medical Treatment: Increase lisinopril to 20 mg daily. Renal ultrasound ordered. Urine collection and levels were
+also ordered. I will refer her to a nephrologist.
+- Medical Reasoning: She should do well.
+"""
+
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
@@ -84,6 +116,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
         Document("r2", "rosa", "Visit note", SECOND, "2020-03-01", "ward"),
         Document("t1", "tom", "Visit note", TOM, "2020-04-01", "ward"),
         Document("i1", "D77", "Visit note", INA, "2020-04-01", "ward"),
+        Document("u1", "uma", "Visit note", UMA, "2020-04-01", "ward"),
         Document("c1", "carl", "Visit note", OTHER, "2020-04-01", "ward"),
     ]
     with stored(tmp_path_factory.mktemp("lists"), documents) as store:
@@ -124,6 +157,27 @@ def test_the_part_that_is_asked_for(notes: EmbeddedStore, question: str, quoted:
     told = asked(question, notes)
     assert sorted(quotes(told)) == sorted(quoted)
     assert told.model == MODEL
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("imaging ordered for Uma Voss", "MRI|ultrasound"),
+        ("What tests were ordered to work up Uma Voss's hypertension?", "ultrasound|Urine"),
+        ("labs to be drawn on Uma Voss?", "Urine"),
+        ("Who was Uma Voss referred to?", "refer her"),
+        ("specialists Uma Voss has seen so far", "orthopedist"),
+        ("What did the doctor advise Uma Voss?", "encouraged"),
+        ("What symptoms does Uma Voss deny?", "Denies"),
+        ("What has Uma Voss already tried?", "tried ice"),
+        ("What medication changes were made for Uma Voss?", "Increase lisinopril"),
+        ("Which long-term conditions does Uma Voss have?", "history of gout|Hypertension"),
+    ],
+)
+def test_what_sentences_of_any_section_list(notes: EmbeddedStore, question: str, words: str) -> None:
+    found = quotes(asked(question, notes))
+    assert all(any(word in each for each in found) for word in words.split("|"))
+    assert len(found) == len(words.split("|"))
 
 
 @pytest.mark.parametrize(

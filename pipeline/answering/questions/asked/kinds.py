@@ -46,8 +46,9 @@ social history: social history, smok(e|es|ed|ing|er), tobacco, cigarettes?, pack
     socioeconomic, employed, live with
 history: (past |past medical |medical )history, history, past hx
 problem: problem list,
-    ((medical|health|chronic|active|ongoing) )*(problems?|conditions?), diagnos(is|es|ed), illness(es)?,
-    diseases?, comorbidit(y|ies), disorders?
+    ((medical|health|chronic|active|ongoing|long[- ]?term|underlying|pre-?existing) )*(problems?|conditions?),
+    diagnos(is|es|ed), ((medical|chronic|long[- ]?term|underlying) )*(illness(es)?|diseases?|disorders?),
+    comorbidit(y|ies)
 """
 """Kinds before the colon, patterns of words behind it; of two that meet, the longer one holds."""
 

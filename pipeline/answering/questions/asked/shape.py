@@ -14,6 +14,7 @@ from pipeline.answering.questions.asked.count import asked_count
 from pipeline.answering.questions.asked.kinds import PATTERNS, asked_kinds, without_kinds
 from pipeline.answering.questions.asked.of_people import asked_of_people, without_again
 from pipeline.answering.questions.asked.part import asked_part
+from pipeline.answering.questions.asked.topic import asked_topic
 from pipeline.answering.questions.people_clauses import Clauses, clauses_of
 from pipeline.answering.questions.people_question import PeopleQuestion, people_question
 from pipeline.answering.questions.plan import (
@@ -203,6 +204,17 @@ _BARE = re.compile(r"^(?:any\s+|and\s+)?(?P<what>[^?.!]*)" + _END, re.IGNORECASE
 _FACT = re.compile(
     r"^(?:what|which|when|where|why|how|at what|on what|from which|for how long|who|whose)\b", re.IGNORECASE
 )
+_DIAGNOSED = re.compile(
+    rf"^(?:what|which)(?:\s+(?:illness(?:es)?|conditions?))?\s+(?:is|was|has|did)\s+§\s+(?:been\s+)?(?:just\s+|newly\s+)?"
+    rf"(?:diagnosed\s+with|found\s+to\s+have){_END}"
+    rf"|^(?:(?:what|which)\s+)?diagnos[ei]s\s+(?:(?:was|were)\s+)?(?:made|given|reached|established)\s+(?:for|in|of)\s+§{_END}",
+    re.IGNORECASE,
+)
+_EVERYTHING = re.compile(
+    rf"^(?:(?:list|show|tell|give)\s+(?:me\s+|us\s+)?)?everything\s+(?:that\s+)?§\s+(?:is\s+|currently\s+)*"
+    rf"(?:takes?|taking|on|prescribed|(?P<allergic>allergic\s+to)){_END}",
+    re.IGNORECASE,
+)
 _MEASURED = frozenset([ThingKind.VITAL, ThingKind.LABORATORY])
 _WHAT_VALUE = re.compile(
     rf"^what(?:['’]s| is| was| were| are)\s+(?:the\s+|§'s\s+)*{_FINDING}"
@@ -256,7 +268,7 @@ _SMALL_WORDS = frozenset(
     "note".split()
 )
 _WORD = re.compile(r"§|[^\W_]+(?:['’-][^\W_]+)*")
-_DONE = frozenset("done performed undergone underwent carried out".split())
+_DONE = frozenset("done performed undergone underwent carried out previous prior past earlier old".split())
 """What every procedure is."""
 _LISTED = frozenset(
     [
@@ -277,6 +289,7 @@ _PLURAL_ONLY = re.compile(
     r"conditions|illnesses|diseases|procedures?|surger\w+|operations?|ops?|"
     r"pmhx?|(?:\w+ )?hx|"
     r"immuni\w+|vaccin\w+|shots|plans?|recommendations?|instructions|imaging|(?:\w+ )?history|reason|complaints?"
+    r"|next steps?"
     r"|follow-?up|"
     r"comorbidities|disorders|examination|exam)\b",
     re.IGNORECASE,
@@ -299,6 +312,9 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
         return counted_or_listed
     if whom == "everyone":
         return AskedShape(None)
+    if (listed := asked_topic(text)) is not None and not _SEVERAL_THINGS.search(listed.purpose or ""):
+        own = (ThingKind.PLAN,) if listed.topic is None else ()
+        return AskedShape(AnswerShape.LIST, part=listed, kinds=own)
     if _YES_NO.match(text) or _RULED_OUT.match(text):
         return _yes_no(text, kinds)
     return _list_or_fact(text, kinds)
@@ -328,7 +344,7 @@ def _of_people_or_times(text: str, whom: Whom) -> AskedShape | None:
 def _of_several(question: PeopleQuestion) -> AskedShape | None:
     """What is asked of several patients; with words left over where one of its clauses is not understood."""
     shape = AnswerShape.COUNT if question.counts else AnswerShape.WHO
-    said = clauses_of(without_again(question.asked.replace("§'s", "their"))[0])
+    said = clauses_of(without_again(question.asked)[0])
     read = [(_of_them(shape, clause), clause) for clause in said.clauses]
     if not read or not all(each.finding for each, _ in read):
         return None
@@ -401,6 +417,8 @@ def _with_finding(shape: AnswerShape, found: re.Match[str], *, negated: bool = F
     finding = _TAIL.sub("", _ARTICLES.sub("", _OWN_TEST.sub("the ", found["finding"].strip())))
     if (allergy := _ALLERGY_TO.match(finding) or _OF_ALLERGY.match(finding)) is not None:
         kind, finding = ThingKind.ALLERGY, _ARTICLES.sub("", allergy["finding"])
+    if shape in (AnswerShape.WHO, AnswerShape.COUNT):
+        finding = finding.replace("§'s", "their")
     if kind is ThingKind.ALLERGY:
         finding = _DRUGS.sub("", finding)
     rest = tuple(_SEVERAL_THINGS.findall(finding))
@@ -436,6 +454,12 @@ def _list_or_fact(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
 
 def _by_verb(text: str) -> AskedShape | None:
     """ "What does § take?", "What is § allergic to?", "Which medications has § had?"."""
+    if (every := _EVERYTHING.match(text)) is not None:
+        return AskedShape(
+            AnswerShape.LIST, None, ThingKind.ALLERGY if every["allergic"] else ThingKind.MEDICATION
+        )
+    if _DIAGNOSED.match(text):
+        return AskedShape(AnswerShape.LIST, None, ThingKind.PROBLEM)
     found = _LIST_VERB.match(text)
     if found is None:
         return None

@@ -81,6 +81,9 @@ _NO_OPERATION = re.compile(
     r"|\b(?:nodes?|specimens?|tissue|polyps?|margins?)\s+removed\Z",
     re.IGNORECASE,
 )
+_NOT_ALLOWED = re.compile(
+    r"(?:\bnot|n['’]t|\brefus\w+ to|\bdeclin\w+ to)\s+(?:allow|let|permit|consent|agree)\b", re.IGNORECASE
+)
 _LINE_ABOVE = re.compile(
     r"^(?P<line>[^\n]*):[ \t]*\n(?P<items>(?:[ \t]*[-*•][ \t]+[^\n]+(?:\n|\Z))+)", re.MULTILINE
 )
@@ -226,6 +229,8 @@ def _of_words(note: PatientNote, words: re.Pattern[str], kind: ThingKind) -> Ite
                 continue
             found = _first_of(words, text, start, end, kind)
             if found is None:
+                continue
+            if kind is ThingKind.PROCEDURE and _NOT_ALLOWED.search(text, start, found.start()):
                 continue
             assertions = assertions or NoteAssertions(text, passage.sections)
             place = found.span() if kind is not ThingKind.PROBLEM else (min(found.end(), end - 1), end)

@@ -19,10 +19,10 @@ from pipeline.answering.shapes.lists.section_list import (
     ends_problem,
     is_problem,
 )
+from pipeline.answering.shapes.lists.topic_sentences import PLANNED_IN, TESTS, of_topic, sentences_with
 from pipeline.answering.shapes.patient_notes import PatientNote, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import Lead, PlannedQuestion, Quotation, Reply, ReplyLine
 from pipeline.text.sentences import is_heading, passage_sentences
-from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.list_items import items_of, without_mark
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, section_at
@@ -46,23 +46,6 @@ _CHANGES = re.compile(
     r"\b(?:increas|decreas|reduc|chang|adjust|titrat|switch|raise|lower)\w*\s+(?:\w+\s+){0,5}?(?:to|from|by|dose)\b",
     re.IGNORECASE,
 )
-_TESTS = re.compile(
-    r"\b(?:order\w*|repeat\w*|schedul\w+|obtain|check\w*|send|get|recheck\w*|will need|recommend\w*)\b[^.;\n]*?"
-    r"\b(?:tests?|labs?|panel|cbc|cmp|bmp|a1c|hemoglobin|x-?rays?|ct|mri|ultrasound|echo\w*|ekg|ecg|mammogram|scan|biops\w+"
-    r"|colonoscopy|endoscopy|cultures?|urinalysis|stud(?:y|ies)|imaging|screening|levels?|spirometry|profile|count)\b",
-    re.IGNORECASE,
-)
-_TEST = (
-    r"(?:tests?|labs?|panel|cbc|cmp|bmp|a1c|hemoglobin|x-?rays?|ct|mri|ultrasound|echo\w*|ekg|ecg|mammogram|scan"
-    r"|biops\w+|colonoscopy|endoscopy|cultures?|urinalysis|titers?|western blot|stud(?:y|ies)|imaging|screening"
-    r"|spirometry|profile)"
-)
-_TESTS = re.compile(
-    rf"{_TESTS.pattern}|\b{_TEST}\b[^.;\n]{{0,60}}?\b(?:(?:was|were|is|are)\s+)?(?:ordered|scheduled|requested)\b"
-    rf"|\b{_TEST}\b[^.;\n]{{0,60}}?\bwill (?:also )?be "
-    r"(?:ordered|obtained|sent|drawn|done|checked|repeated|scheduled)\b",
-    re.IGNORECASE,
-)
 _ALSO = {
     "blood pressure": "hypertension",
     "bp": "hypertension",
@@ -73,9 +56,6 @@ _ALSO = {
 _NUMBER = re.compile(r"[ \t]*(?:#\s*)?\d{1,2}[.)][ \t]+")
 _HEAD_END = re.compile(r"(?<=\D)[.:;,]\s|\s[-–—]+\s")
 _FAMILYS = re.compile(r"\bfamily\b|\bfhx?\b", re.IGNORECASE)
-_PLANNED_IN = SECTIONS[ThingKind.PLAN] | {SectionKind.ASSESSMENT}
-_NOT_DONE = frozenset([AssertionKind.FAMILY, AssertionKind.ABSENT])
-_NOT_READ = frozenset([SectionKind.FAMILY_HISTORY, SectionKind.ALLERGIES])
 
 
 class PartOfList:
@@ -103,7 +83,8 @@ class PartOfList:
         for note in read.notes:
             if lines and newest_alone and note.day != day:
                 break
-            found = plan_for(note, part.purpose) if planned and part.purpose else _of_part(note, part)
+            by_plan = planned and part.purpose and not part.tests
+            found = plan_for(note, part.purpose or "") if by_plan else _of_part(note, part)
             quoted = list(_new(found, told))
             if quoted:
                 day = note.day
@@ -115,10 +96,12 @@ class PartOfList:
 
 def _called(part: ListPart, *, planned: bool) -> str:
     purpose = f" for {part.purpose}" if part.purpose else ""
+    if part.topic:
+        return f"{part.topic.capitalize()}{purpose}, as sentences say it"
     if planned and purpose:
         return f"Plan{purpose}, as the note has it"
     if part.tests:
-        return "Tests to be done, as sentences say it"
+        return f"Tests to be done{purpose}, as sentences say it"
     if part.change:
         return f"{part.change.capitalize()}{purpose}, as sentences say it"
     return f"Taken or ordered{purpose}, as the note has it"
@@ -135,7 +118,9 @@ def _new(mentions: Iterator[ProseMention], told: set[str]) -> Iterator[Quotation
 
 def _of_part(note: PatientNote, part: ListPart) -> Iterator[ProseMention]:
     if part.tests:
-        return _sentences(note, _TESTS, _PLANNED_IN)
+        return _tests(note, part)
+    if part.topic is not None:
+        return of_topic(note, part.topic)
     drugs = _changed(note, part) if part.change else None
     if part.purpose is None:
         return iter(drugs or ())
@@ -153,27 +138,16 @@ def _changed(note: PatientNote, part: ListPart) -> list[ProseMention]:
         said = [each for each in drugs if _STARTS.search(each.passage.hit.text, each.start, each.end)]
         return [*said, *listed_under(note, ThingKind.MEDICATION, _STARTS)]
     pattern = _STOPS if part.change == "stopped" else _CHANGES
-    return list(_sentences(note, pattern, None))
+    return list(sentences_with(note, pattern, None))
 
 
-def _sentences(
-    note: PatientNote, pattern: re.Pattern[str], kinds: frozenset[SectionKind] | None
-) -> Iterator[ProseMention]:
-    """Sentences that match, of sections of these kinds; None: of all but the family's and the allergies'."""
-    for passage in note.passages:
-        text = passage.hit.text
-        assertions: NoteAssertions | None = None
-        for start, end in passage_sentences(text):
-            section = section_at(passage.sections, start)
-            of_section = frozenset(section.kinds) if section is not None else frozenset()
-            if (kinds is not None and kinds.isdisjoint(of_section)) or not _NOT_READ.isdisjoint(of_section):
-                continue
-            found = pattern.search(text, start, end)
-            if found is None or is_heading(text[start:end]):
-                continue
-            assertions = assertions or NoteAssertions(text, passage.sections)
-            if assertions.of(found.end() - 1, found.end()).kind not in _NOT_DONE:
-                yield ProseMention(passage, start, end)
+def _tests(note: PatientNote, part: ListPart) -> Iterator[ProseMention]:
+    """The tests to be done; of an illness those that its plan has."""
+    tests = list(of_topic(note, part.topic) if part.topic else sentences_with(note, TESTS, PLANNED_IN))
+    if part.purpose is None:
+        return iter(tests)
+    planned = {(each.passage.hit.chunk_id, each.start) for each in plan_for(note, part.purpose)}
+    return (each for each in tests if (each.passage.hit.chunk_id, each.start) in planned)
 
 
 def _for_purpose(note: PatientNote, purpose: str) -> Iterator[ProseMention]:
@@ -223,7 +197,7 @@ def _under_headline(note: PatientNote, findings: Sequence[Finding]) -> Iterator[
         for start, end in passage_sentences(text):
             section = section_at(passage.sections, start)
             if section is None or not (
-                _PLANNED_IN.intersection(section.kinds) or (assessed and _is_own(section))
+                PLANNED_IN.intersection(section.kinds) or (assessed and _is_own(section))
             ):
                 under = assessed = False
                 continue

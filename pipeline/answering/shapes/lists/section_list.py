@@ -87,6 +87,17 @@ _SAY_NOTHING = frozenset(["also", "and", "other", "others", "none other", "as ab
 _NO_ALLERGY = re.compile(r"\s*(?:no\b.*\ballerg\w+|none(?: known)?|nkd?a)\W*", re.IGNORECASE)
 _SAYS_NONE = re.compile(r"\W*(?:none|nil|unknown|negative|non-?contributory|unremarkable)\W*", re.IGNORECASE)
 _MEDICAL_HISTORY = re.compile(r"\b(?:pmhx?|(?:past )?medical (?:history|hx))\b", re.IGNORECASE)
+_LASTING = re.compile(
+    r"\b(?:chronic|long-?\s?term|long-?\s?standing|underlying|pre-?existing|background)\s+(?:(?:medical|health)\s+)?"
+    r"(?:problems?|conditions?|illness(?:es)?|diseases?|diagnos[ei]s|disorders?)\b",
+    re.IGNORECASE,
+)
+_PASSES = re.compile(
+    r"(?<!chronic )\b(?:acute|strain|sprain|fracture|contusion|laceration|injury|bite|tear|pain|cough|sore throat"
+    r"|pharyngitis|upper respiratory|uri|pneumonia|bronchitis|infection|sinusitis|stones?)\b(?![^.;]*\bchronic)",
+    re.IGNORECASE,
+)
+"""An illness that lasts no longer than weeks, or a complaint."""
 _PAST_MEDICAL = frozenset([_K.PAST_HISTORY])
 _WITH_NONE = frozenset([ThingKind.PROBLEM, ThingKind.HISTORY])
 _CHANGE = (
@@ -163,6 +174,7 @@ class SectionList:
             if lines and kind not in _EVENTS and not (kind is ThingKind.ALLERGY and _says_none(lines)):
                 break
         lines = _without_none(lines) if kind in _WITH_NONE else lines
+        lines = _lasting(lines) if _LASTING.search(asked.plan.text) else lines
         drugs = _drugs(lines) if kind is ThingKind.MEDICATION else frozenset[str]()
         for note in _with_prose(read.notes, lines, kind):
             lines += _changes(note, drugs, told)
@@ -272,6 +284,21 @@ def _without_none(lines: Sequence[ReplyLine]) -> list[ReplyLine]:
     ]
     something = any(isinstance(each, Quotation) and each not in none for each in lines)
     return [each for each in lines if each not in none] if something else list(lines)
+
+
+def _lasting(lines: Sequence[ReplyLine]) -> list[ReplyLine]:
+    """Without what passes, where long-term conditions are asked for; all of them where nothing else is left."""
+    kept = [
+        each
+        for each in lines
+        if not isinstance(each, Quotation) or not _PASSES.search(each.hit.text, each.start, each.end)
+    ]
+    kept = [
+        each
+        for each, after in zip(kept, [*kept[1:], None], strict=True)
+        if isinstance(each, Quotation) or isinstance(after, Quotation)
+    ]
+    return kept or list(lines)
 
 
 def _says_none(lines: Sequence[ReplyLine]) -> bool:
