@@ -14,29 +14,32 @@ import re
 from pipeline.imaging.deidentification.free_text import judged_words
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.text.characters import misleads
+from pipeline.text.ordinary_words import is_ordinary
 from pipeline.text.sentences import sentence_spans
 
 _SAYS_WHO = re.compile(
     r"\b(?:nam(?:e|es|ed|ing)|surnames?|call(?:ed|s)|label(?:s|l?ed)?|texts?|written|writ(?:es?|ing)|letter(?:s|ing)?"
-    r"|words?|inscri\w+|initials?|identif\w+|ids?|mrn|dob|born|birth\w*|accession|hospital|clinic|institution\w*"
+    r"|words?|inscri\w+|initials?|identif(?:ier|ication)s?|ids?|mrn|dob|born|birth\w*|accession|hospital|clinic|institution\w*"
     r"|doctors?|dr|mr|mrs|ms|miss|physician|stamp(?:s|ed)?|annotat\w+|dated?|tags?|captions?|https?|www)\b",
     re.IGNORECASE,
 )
 _SMALL = frozenset(
     """
-    a about above across all along also although an and angle angles another any are around as at away back base be
-    because been being below best better between black blunt blunting border both bottom bright but by can canal
-    carina case cases center centre chest clear close cm common compared corner could cuff dark deep degree down due
-    each edge edges either else end ends even every fairly few field fields film fine flat floor for from glass good
-    gray grey had hand has have he head heart her here hilar hilum him his hole how i if in inner into is it its
-    itself just large last least left less light like likely line linear lines lobe lobes long look lower main major
-    male many mass may me middle minor mm more most much my near neither no nor normal not of off on one only onto
-    opacities or other our out outer outline over overall per picture place plain plane point points possible prior
-    rather red right rim ring root round same see seem seems seen several shape sharp she short should show side sides
-    slight small so solid some still straight such than that the their them then there there's these they this those
-    though three through tip to top toward towards two under unlike until up upper us very via view views wall was way
-    we well were what when where whether which while white whole whose wide will wire wires with within without would
-    yet you zone zones
+    a about above across aerated all along also although alveolar an and angle angles another any are around as at
+    away axillary back base be because been being below best better between black blunt blunted blunting border both
+    bottom bright bronchogram bronchograms but by calcified can canal carina case cases catheter center centre chest
+    clear clip clips close cm common compared corner could cuff dark deep degree dense densities density displaced
+    displacing down due each ectasia edge edges either else end ends even every fairly few field fields film fine flat
+    floor for from glass good gray grey had hand has have he head heart hemidiaphragm hemidiaphragms her here hiatal
+    hilar hilum him his hole how hyperexpanded i if in inner into is it its itself just large last least left less
+    light like likely line linear lines lobe lobes long look loop loops lower main major male many mass matter may me
+    middle minor mm more most much my near neither no nor normal not of off on one only onto opacities or other our
+    out outer outline over overall pacer per picture place plain plane pneumothoraces point points possible prior
+    rather red redemonstrated right rim ring root round same see seem seems seen several shape sharp she shift shifted
+    short should show side sides slight small so solid some stent still straight such suture sutures than that the
+    their them then there there's these they this thoracentesis those though three through tip to top toward towards
+    tubes two under unlike until up upper us very via view views wall was way we well were what when where whether
+    which while white whole whose wide will wire wires with within without would yet you zone zones
     """.split()
 )
 """Words of prose about pictures that some people are called as well, and those that nothing is said without."""
@@ -54,6 +57,8 @@ _OF_ANATOMY = re.compile(
 )
 """Long words in small letters with an ending that hardly any name has."""
 _LONG = 9
+_CAPITALISED = re.compile(r"[^\W\d_a-z][a-z]{2}")
+"""As a name is written, and not "X" or "T2"."""
 _MARKUP = re.compile(r"^[\s#>*•-]+|\*+|`+", re.MULTILINE)
 _NO_ONE = Identifiers()
 
@@ -70,9 +75,17 @@ def _is_harmless(sentence: str) -> bool:
     if misleads(sentence, "") or _SAYS_WHO.search(sentence):
         return False
     return all(
-        harmless or _is_prose(piece.group(), opens=not re.search(r"\w", sentence[: piece.start()]))
+        _stays(piece.group(), harmless, opens=not re.search(r"\w", sentence[: piece.start()]))
         for piece, harmless in judged_words(sentence, _NO_ONE)
     )
+
+
+def _stays(word: str, harmless: bool, *, opens: bool) -> bool:
+    """`harmless`: by the lists of descriptions. They have terms that some people are called, too: with a capital inside
+    a sentence "Hand" is no part of the body."""
+    if not opens and _CAPITALISED.match(word) and not is_ordinary(word):
+        return False
+    return harmless or _is_prose(word, opens=opens)
 
 
 def _is_prose(word: str, *, opens: bool) -> bool:

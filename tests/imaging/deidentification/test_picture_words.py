@@ -16,6 +16,8 @@ SHOWN = (
     "There is a hyperintense lesion in the left temporal lobe on this axial T2-weighted MRI slice.",
     "In the right lower lobe, there is a patchy opacity suggestive of pneumonia.",
     "Compare the left side with the right.",
+    "No residual right pleural effusion identified status post thoracentesis.",
+    "The left hemidiaphragm remains elevated.",
     "I cannot provide a diagnosis from this picture.",
 )
 WITHHELD = (
@@ -27,6 +29,8 @@ WITHHELD = (
     "White has a large heart.",
     "The chest of Christopher Rodriguez is shown.",
     "The lungs of Perry are clear.",
+    "The chest of Hand is clear.",
+    "The lungs of Waters are clear.",
     "The patient is mitchell, with clear lungs.",
     "The patient is called rose.",
     "It was taken in 2019.",
