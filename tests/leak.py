@@ -54,10 +54,12 @@ from pipeline.service.access.policy import Role
 from pipeline.service.access.visibility import ALL_NOTES, NOTHING, Visibility
 from pipeline.service.database.tables import PatientGroup, PatientGroupMember
 from pipeline.wiring import open_corpus
+from tests.leak_images import ImageVisits, PlantedImages, image_searches_watched, plant
 from tests.service.running import Running, index, running, settings_in
 
-WORD = re.compile(rb"zq[b-df-hj-np-tv-z]{9}")
-"""A planted word: no other text holds anything like it, also not as part of something longer."""
+WORD = re.compile(rb"zq[b-df-hj-np-tv-z]{9}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+"""A planted word: no other text holds anything like it, also not as part of something longer. Or the id of an image,
+which counts where it is one that was planted."""
 LETTERS = "bcdfghjklmnpqrstvwxyz"
 NOTES, PATIENTS, DOMAINS = 160, 30, 6
 FAMILIES, CONDITIONS = 8, 12
@@ -193,6 +195,11 @@ class Findings:
             self.looked_at[channel] += len(content)
             if found:
                 self.leaked(channel, f"{len(found)} words of notes out of sight", len(found))
+
+    def failed(self, channel: str, what: str) -> None:
+        """As `leaked`, for whoever does not hold the lock."""
+        with self.lock:
+            self.leaked(channel, what)
 
     def leaked(self, channel: str, what: str, number: int = 1) -> None:
         self.leaks[channel] += number
@@ -347,6 +354,7 @@ class Stage:
     findings: Findings
     store: Store
     """Of the same corpus: what no page shows yet is asked here."""
+    images: PlantedImages
     conversations: list[tuple[str, str, str]] = field(default_factory=list)
     """(whose, conversation, receipt)."""
 
@@ -616,6 +624,9 @@ def told(response: httpx2.Response) -> tuple[Any, ...]:
 def status(stage: Stage, who: Asker, dice: random.Random) -> None:
     response = checked(stage, who, "status", who.client.get("/v1/status"))
     seen = len(stage.corpus.seen(who.scope))
+    films = len(stage.images.seen(stage.corpus, who))
+    if response.status_code == 200 and response.json()["corpus"]["images"] != films:
+        stage.findings.failed("counts", f"{response.json()['corpus']['images']} images instead of {films}")
     if response.status_code == 200 and response.json()["corpus"]["notes"] != seen:
         with stage.findings.lock:
             stage.findings.leaked("counts", f"{response.json()['corpus']['notes']} notes instead of {seen}")
@@ -679,6 +690,10 @@ def page(stage: Stage, who: Asker, dice: random.Random) -> None:
             f"/patient-bar/notes?patient={note.patient_id}",
             "/suggest/questions",
             f"/suggest/questions?patient={note.patient_id}",
+            "/films",
+            f"/films?patient_id={note.patient_id}",
+            f"/films/{stage.images.any(dice)}",
+            f"/similar-films?image_id={stage.images.any(dice)}",
         ]
     )
     headers = dice.choice([{}, {"HX-Request": "true"}])
@@ -823,6 +838,7 @@ def metrics(stage: Stage, who: Asker, dice: random.Random) -> None:
         stage.findings.statuses[response.status_code] += 1
 
 
+IMAGE_VISITS = ImageVisits(checked, told, remember)
 OPERATIONS: Mapping[Callable[[Stage, Asker, random.Random], None], int] = {
     search: 28,
     ask: 18,
@@ -841,6 +857,10 @@ OPERATIONS: Mapping[Callable[[Stage, Asker, random.Random], None], int] = {
     history: 4,
     audit: 1,
     metrics: 2,
+    IMAGE_VISITS.one: 16,
+    IMAGE_VISITS.listed: 8,
+    IMAGE_VISITS.searched: 6,
+    IMAGE_VISITS.asked: 8,
 }
 
 
@@ -938,6 +958,7 @@ def run(
     corpus, findings = planted(dice, notes), Findings()
     settings = leaky_settings(folder / "data", codes=codes)
     index(settings, written(corpus, folder))
+    images = plant(corpus, settings.data_dir, folder / "films")
     with open_corpus(settings) as opened_corpus:
         chunks = {chunk: resource for resource, chunk in opened_corpus.store.chunk_ids()}
     open_generator = live_answering.open_generator
@@ -952,10 +973,11 @@ def run(
         logs_kept() as kept,
         without(removed),
         legs_watched(corpus, chunks, findings),
+        image_searches_watched(images, corpus, findings),
         running(settings) as service,
         open_corpus(settings) as beside,
     ):
-        stage = Stage(corpus, service, people_of(corpus, service, dice), findings, beside.store)
+        stage = Stage(corpus, service, people_of(corpus, service, dice), findings, beside.store, images)
         perform(stage, operations, seed)
         officer = stage.people[-2].client
         texts = frozenset().union(*(note.text_words for note in corpus.notes))
@@ -970,7 +992,8 @@ def run(
 
 def leaky_settings(folder: Path, *, codes: bool) -> Settings:
     store = {"exact_chunks_max": 0} if codes else {}
-    return settings_in(folder, store=store, service={"answers_each_max": 64, "answers_waiting_max": 512})
+    service = {"answers_each_max": 64, "answers_waiting_max": 512, "images_at_once": 1}
+    return settings_in(folder, store=store, deidentification={"pixel_text": "keep"}, service=service)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
