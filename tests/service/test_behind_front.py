@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,3 +68,14 @@ def test_what_the_service_says_of_itself_arrives(deployed: tuple[Running, Host])
     assert large.status_code == 413
     assert large.headers["Content-Type"] == "application/problem+json"
     assert asking.get("/metrics").status_code == 404
+
+
+def test_an_image_goes_through_the_front_and_lies_nowhere(deployed: tuple[Running, Host]) -> None:
+    """Far more than nginx keeps in memory. The service says what it is; nginx has written no file."""
+    service, host = deployed
+    image = {"content_base64": base64.b64encode(b"GIF89a" + bytes(6 * 2**20)).decode()}
+    answer = client(deployed, service.key()).post("/v1/images/search", json={"image": image})
+    assert (answer.status_code, answer.json()["kind"]) == (422, "other-format")
+    assert client(deployed).post("/v1/images/search", json={"image": image}).status_code in (401, 413)
+    assert client(deployed, service.key()).post("/v1/search", json={"image": image}).status_code == 413
+    assert [path for path in host.root.rglob("*") if path.is_file() and path.stat().st_size > 2**20] == []

@@ -1,0 +1,1 @@
+"""Originals shown again."""
