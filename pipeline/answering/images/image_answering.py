@@ -174,12 +174,11 @@ class ImageAnswering:
         if self.images.space() is None:
             yield from self._alone(question, FilmAnswer(nothing="No image is stored here."), watch)
             return
-        with watch.stage("search"):
-            twin = self._stored_twin(image, question.filters)
-            whose = image.patient_id or (twin.patient_id if twin else "")
-            _require_same(question.filters.patient_ids, whose)
-            whose = "" if whose in removed_patients(understood.question.without) else whose
-            found, own = self._similar(image, twin, whose, understood, watch)
+        twin = self._stored_twin(image, question.filters)
+        whose = image.patient_id or (twin.patient_id if twin else "")
+        _require_same(question.filters.patient_ids, whose)
+        whose = "" if whose in removed_patients(understood.question.without) else whose
+        found, own = self._similar(image, twin, whose, understood, watch)
         limited = question.filters.patient_ids or (
             (whose,) if whose and understood.plan.patients.whom != "everyone" else ()
         )
@@ -222,14 +221,15 @@ class ImageAnswering:
         with watch.stage("embed"):
             vector = image_vector(image, self.image_embedder, self.images)
         asked, filters = asked_films(understood.plan), understood.meant.question.filters
-        hits = similar_hits(
-            vector,
-            self.images,
-            images_inside(filters),
-            limit=IMAGES_SHOWN_MAX,
-            patient_id=whose,
-            without=twin.image_id if twin and (asked.like_the_asked or asked.earlier) else "",
-        )
+        with watch.stage("search"):
+            hits = similar_hits(
+                vector,
+                self.images,
+                images_inside(filters),
+                limit=IMAGES_SHOWN_MAX,
+                patient_id=whose,
+                without=twin.image_id if twin and (asked.like_the_asked or asked.earlier) else "",
+            )
         before = (image.date or (twin.date if twin else None)) if asked.earlier else None
         films = tuple(
             StoredFilm(hit.description, "image", hit.similarity)
@@ -240,7 +240,8 @@ class ImageAnswering:
         )
         patients = filters.patient_ids or ((whose,) if whose else ())
         own = tuple(film for film in films if film.description.patient_id in patients)
-        return _that_look_like_it(films, own, known=bool(patients)), own
+        said = "" if filters.patient_ids else _whose_it_is(image, whose)
+        return _that_look_like_it(films, own, said, known=bool(patients)), own
 
     def _reports(
         self, films: Sequence[StoredFilm], understood: UnderstoodQuestion, told: Sequence[Hit]
@@ -373,20 +374,35 @@ def _of_no_one(films: StoredFilms, asked: AskedFilms, time: AskedTime) -> FilmAn
     return FilmAnswer(Statement(lead, ()), (), _shown(films))
 
 
-def _that_look_like_it(films: Sequence[StoredFilm], own: Sequence[StoredFilm], *, known: bool) -> FilmAnswer:
-    """Those of the patient are told, the others shown."""
-    if not films:
-        return FilmAnswer(nothing="No image stored here looks like it.")
-    others = many(len(films) - len(own), "image")
-    of_others = f"{others} of others that look like it; whose each is stands with it."
-    if own:
-        text = f"{many(len(own), 'image')} of the patient that look like it, the most alike first:"
-        lead = text if len(own) == len(films) else f"{of_others} {text}"
-    else:
-        lead = f"No image of the patient stored here looks like it. {of_others}" if known else of_others
-    return FilmAnswer(
-        Statement(lead, ()), film_hits(StoredFilms(tuple(own))), _shown(StoredFilms(tuple(films)))
+def _whose_it_is(image: AskedImage, whose: str) -> str:
+    """Why it is taken for a patient's whom the question does not name."""
+    if not whose:
+        return ""
+    return (
+        f"By its header the image is of patient {whose}. "
+        if image.patient_id
+        else f"The same image is stored as patient {whose}'s. "
     )
+
+
+def _that_look_like_it(
+    films: Sequence[StoredFilm], own: Sequence[StoredFilm], whose: str, *, known: bool
+) -> FilmAnswer:
+    """Those of the patient are told, the others shown. `whose`: as it is said first."""
+    if not films:
+        return FilmAnswer(nothing=f"{whose}No image stored here looks like it.")
+    others = f"{_alike(len(films) - len(own), 'of others ' if known else '')}; whose each is stands with it."
+    if own:
+        told = f"{_alike(len(own), 'of the patient ')}, the most alike first:"
+        lead = told if len(own) == len(films) else f"{others} {told}"
+    else:
+        lead = f"No image of the patient stored here looks like it. {others}" if known else others
+    hits = film_hits(StoredFilms(tuple(own)))
+    return FilmAnswer(Statement(f"{whose}{lead}", ()), hits, _shown(StoredFilms(tuple(films))))
+
+
+def _alike(number: int, whose: str) -> str:
+    return f"{many(number, 'image')} {whose}that look{'s' if number == 1 else ''} like it"
 
 
 def _shown(films: StoredFilms) -> tuple[FoundImage, ...]:

@@ -113,11 +113,13 @@ def is_in_time(film: ImageDescription, time: AskedTime) -> bool:
 
 
 def by_series(films: Sequence[ImageDescription]) -> list[list[ImageDescription]]:
-    """The slices of each series together, in the place of the first; a film by itself."""
-    series: dict[str, list[ImageDescription]] = {}
+    """The slices of each series together, in the place of the first; a film by itself. An id of a series counts for one
+    patient and one modality: a table may give the same one to others."""
+    series: dict[tuple[str, ...], list[ImageDescription]] = {}
     for film in films:
         sliced = film.series_id and film.modality in _SLICED
-        series.setdefault(film.series_id if sliced else f"image {film.image_id}", []).append(film)
+        key = (film.patient_id, film.modality, film.series_id) if sliced else (film.image_id,)
+        series.setdefault(key, []).append(film)
     return list(series.values())
 
 

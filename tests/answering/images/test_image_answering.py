@@ -172,6 +172,7 @@ def test_an_image_alone_finds_what_looks_like_it_of_its_patient_first(ward: Ward
     answer = ward.ask("", asked_image(1, patient_id=ANNA))
     assert films(answer)[:2] == cited_films(answer)[:2] == ["f-new", "f-old"]
     assert {image.patient_id for image in answer.images if image.number} == {ANNA}
+    assert answer.text.startswith("By its header the image is of patient P100.")
     assert next(image for image in answer.images if image.patient_id == BEN).number == 0
     assert all(image.found_by == "image" and image.similarity for image in answer.images)
 
@@ -180,6 +181,7 @@ def test_of_an_image_of_no_known_patient_others_are_shown_and_no_one_is_spoken_o
     for text in ("", "Is there an effusion?", "Does she have earlier ones?"):
         answer = ward.ask(text, asked_image(1))
         assert set(films(answer)[:3]) == {"f-new", "f-old", "f-ben"}
+        assert {"f-ct", "f-knee"} <= set(films(answer))  # of one series id, and of two patients
         assert answer.citations == ()
         assert "effusion" not in answer.text
 
@@ -191,6 +193,7 @@ def test_an_image_that_is_stored_is_known_by_its_bytes(ward: Ward) -> None:
     assert films(answer)[0] == "f-old"
     assert "f-new" not in films(answer)
     assert cited_films(answer)[0] == "f-old"
+    assert answer.text.startswith("The same image is stored as patient P100's.")
 
 
 def test_a_question_with_an_image_reads_the_notes_of_its_patient(ward: Ward) -> None:
