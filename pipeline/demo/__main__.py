@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -51,6 +52,8 @@ QUESTIONS = (
     "Which patients had a kidney transplant, and how is the transplanted kidney doing?",
     "What did the x-ray of the knee show?",
 )
+FILM_QUESTION = "What does the x-ray of Anna Mitchell's right knee show?"
+"""Answered from a note and the films of it."""
 
 NEXT = (
     ("make serve", "the same on a page, in your browser"),
@@ -65,7 +68,17 @@ NEXT = (
         "your own notes; --help tells the formats",
     ),
 )
-COMMENT_COLUMN = 67
+NEXT_FILMS = (
+    (
+        '.venv/bin/python -m pipeline.ask "Anything like this?" --image FILM',
+        "FILM: pipeline/demo/films/knee-D2N006-ap.dcm",
+    ),
+    (
+        ".venv/bin/python -m pipeline.vectorize images FOLDER --metadata TABLE",
+        "your own films and a table of them: docs/images.md",
+    ),
+)
+COMMENT_COLUMN = 69
 LAST = "The answers above are quotations chosen by a small local model, without a language model. See docs/models.md."
 
 
@@ -77,17 +90,19 @@ def main() -> None:
         logs.configure(settings.log_level)
         out.print(f"Indexing the notes that ship with Chartwell into {settings.data_dir}/", markup=False)
         _say(_index_notes(settings), "notes")
+        questions, commands = QUESTIONS, NEXT
         if settings.image_embedder.provider == "none" or missing_libraries():
             out.print(WITHOUT_FILMS, markup=False)
         else:
             _say(_index_films(settings), "films")
+            questions, commands = (*QUESTIONS, FILM_QUESTION), (*NEXT, *NEXT_FILMS)
         with open_answering(settings) as answering:
-            for question in QUESTIONS:
+            for question in questions:
                 out.print(f"\n> {question}", style="bold", markup=False)
                 answer = answering.answer(Question(question, top_k=settings.answering.top_k))
                 print_answer(answer)
                 out.print(f"  answered in {duration(answer.seconds['total'])}", style="dim")
-        out.print(f"\nWhat to type next:\n{what_next()}\n{LAST}\n", markup=False)
+        out.print(f"\nWhat to type next:\n{what_next(commands)}\n{LAST}\n", markup=False)
 
 
 def _index_notes(settings: Settings) -> RunCounts:
@@ -134,14 +149,14 @@ def _say(counts: RunCounts, kind: str) -> None:
     )
 
 
-def what_next() -> str:
+def what_next(commands: Sequence[tuple[str, str]] = NEXT) -> str:
     """Commands worth trying, one a line, each with what it shows."""
     rows = (
         (
             as_typed("chartwell serve --demo" if words == "make serve" and started_as_chartwell() else words),
             comment,
         )
-        for words, comment in NEXT
+        for words, comment in commands
     )
     return "\n".join(f"  {words:<{COMMENT_COLUMN}}    {comment}".rstrip() for words, comment in rows)
 

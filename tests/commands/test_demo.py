@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from datetime import date, timedelta
 from itertools import islice
@@ -123,8 +124,12 @@ def test_the_demo_indexes_its_films_where_the_extra_is_there(
     done = CliRunner().invoke(demo.app)
     assert done.exit_code == 0, done.output
     assert "2 films embedded, 0 unchanged, 0 rejected" in done.output
+    asked = done.output[done.output.index(demo.FILM_QUESTION) :]
+    assert "[1] aci-D2N006  patient D2N006  Visit note" in asked
+    assert re.search(r"\[\d] 2\.25\.\d+  patient D2N006  Image", asked)
     monkeypatch.setattr(demo, "missing_libraries", lambda: ["pydicom"])
     without = CliRunner().invoke(demo.app)
     assert without.exit_code == 0, without.output
     assert "films embedded" not in without.output
+    assert demo.FILM_QUESTION not in without.output
     assert "the extra `images`" in " ".join(without.output.split())
