@@ -76,10 +76,15 @@ def print_answer(
         out.print(sentence(notice), style="yellow", markup=False)
     if answer.model.label and answer.ending != "not_asked":
         out.print(f"({answer.model.label})", style="bold red", markup=False)
+    cited = {image.number: image for image in answer.images if image.number}
     for citation in answer.citations:
-        print_citation(citation)
+        if (film := cited.get(citation.number)) is not None:
+            print_image(film)
+        else:
+            print_citation(citation)
     for image in answer.images:
-        print_image(image)
+        if not image.number:
+            print_image(image)
     if answer.withheld:
         out.print(
             f"{answer.withheld} statement(s) withheld: what they cite does not say all of it", style="dim"
@@ -141,11 +146,11 @@ def print_citation(citation: Citation) -> None:
 
 
 def print_image(image: FoundImage) -> None:
-    """One line: what it is, whose, when, how it was found."""
-    number = f" as [{image.number}]" if image.number else ""
+    """One line: what it is, whose, when, how it was found. With its number where an answer cites it."""
+    head = f"[{image.number}]" if image.number else "image"
     report = f"  report {image.report_id}" if image.report_id else ""
     alike = "" if image.similarity is None else f"  similarity {image.similarity:.2f}"
-    line = Text(f"  image{number} ", style="bold")
+    line = Text(f"  {head} ", style="bold")
     line.append(
         f"{image.image_id}  patient {image.patient_id}  {image_called(image)}  {image.date or 'undated'}"
         f"{' (shifted)' if image.date_is_shifted else ''}{alike}  found by {FOUND_BY[image.found_by]}{report}",

@@ -126,7 +126,8 @@ def test_the_demo_indexes_its_films_where_the_extra_is_there(
     assert "2 films embedded, 0 unchanged, 0 rejected" in done.output
     asked = done.output[done.output.index(demo.FILM_QUESTION) :]
     assert "[1] aci-D2N006  patient D2N006  Visit note" in asked
-    assert re.search(r"\[\d] 2\.25\.\d+  patient D2N006  Image", asked)
+    assert re.search(r"\[\d] 2\.25\.\d+  patient D2N006  Right knee X-ray, ", asked)
+    assert "similarity 0.00" not in asked
     monkeypatch.setattr(demo, "missing_libraries", lambda: ["pydicom"])
     without = CliRunner().invoke(demo.app)
     assert without.exit_code == 0, without.output
