@@ -76,15 +76,7 @@ def print_answer(
         out.print(sentence(notice), style="yellow", markup=False)
     if answer.model.label and answer.ending != "not_asked":
         out.print(f"({answer.model.label})", style="bold red", markup=False)
-    cited = {image.number: image for image in answer.images if image.number}
-    for citation in answer.citations:
-        if (film := cited.get(citation.number)) is not None:
-            print_image(film)
-        else:
-            print_citation(citation)
-    for image in answer.images:
-        if not image.number:
-            print_image(image)
+    _print_sources(answer)
     if answer.withheld:
         out.print(
             f"{answer.withheld} statement(s) withheld: what they cite does not say all of it", style="dim"
@@ -95,6 +87,19 @@ def print_answer(
             _print_passage(number, hit, [each.number for each in answer.citations if _is_from(hit, each)])
     elif answer.reason == "generator_abstained":
         out.print(f"{switch} shows them.", markup=False)
+
+
+def _print_sources(answer: Answer) -> None:
+    """What is cited, a film as what it is; then the films that are only next to the answer."""
+    cited = {image.number: image for image in answer.images if image.number}
+    for citation in answer.citations:
+        if (film := cited.get(citation.number)) is not None:
+            print_image(film)
+        else:
+            print_citation(citation)
+    for image in answer.images:
+        if not image.number:
+            print_image(image)
 
 
 def _print_seen(answer: Answer) -> None:
