@@ -90,19 +90,22 @@ def main() -> None:
         logs.configure(settings.log_level)
         out.print(f"Indexing the notes that ship with Chartwell into {settings.data_dir}/", markup=False)
         _say(_index_notes(settings), "notes")
-        questions, commands = QUESTIONS, NEXT
-        if settings.image_embedder.provider == "none" or missing_libraries():
-            out.print(WITHOUT_FILMS, markup=False)
-        else:
+        with_films = settings.image_embedder.provider != "none" and not missing_libraries()
+        if with_films:
             _say(_index_films(settings), "films")
-            questions, commands = (*QUESTIONS, FILM_QUESTION), (*NEXT, *NEXT_FILMS)
+        else:
+            out.print(WITHOUT_FILMS, markup=False)
+        questions = (*QUESTIONS, FILM_QUESTION) if with_films else QUESTIONS
         with open_answering(settings) as answering:
             for question in questions:
                 out.print(f"\n> {question}", style="bold", markup=False)
                 answer = answering.answer(Question(question, top_k=settings.answering.top_k))
                 print_answer(answer)
                 out.print(f"  answered in {duration(answer.seconds['total'])}", style="dim")
-        out.print(f"\nWhat to type next:\n{what_next(commands)}\n{LAST}\n", markup=False)
+        out.print(
+            f"\nWhat to type next:\n{what_next((*NEXT, *NEXT_FILMS) if with_films else NEXT)}\n{LAST}\n",
+            markup=False,
+        )
 
 
 def _index_notes(settings: Settings) -> RunCounts:
