@@ -127,7 +127,6 @@ def compose_answerer(
     from pipeline.answering.carried_words import CarriedWords
     from pipeline.answering.flow import Answering, InnerAnswerer
     from pipeline.answering.images.image_answering import ImageAnswering
-    from pipeline.answering.images.vision_answering import VisionAnswering
     from pipeline.answering.plan_proposal import PlanProposal
     from pipeline.answering.shapes.shaped_answering import ShapedAnswering
     from pipeline.answering.shapes.shapes import SHAPES, WITH_A_MODEL
@@ -148,6 +147,8 @@ def compose_answerer(
     if settings.answering.plan_by_model and with_a_model:
         answerer = PlanProposal(answerer, generator, store)
     if vision := open_vision_model(settings):
+        from pipeline.answering.images.vision_answering import VisionAnswering
+
         picture_of = pictures.picture if pictures else None
         answerer = VisionAnswering(answerer, vision, store, settings.vision.films_max, picture_of)
     return telemetry.answerer(answerer, embedder.space.id)

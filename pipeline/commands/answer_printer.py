@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER, what_is_missing
-from pipeline.answering.images.vision_answering import NOT_CHECKED, seen_in_words
+from pipeline.answering.images.seen_in_words import NOT_CHECKED, seen_in_words
 from pipeline.answering.notices import sentence
 from pipeline.answering.prompts import source_line
 from pipeline.answering.questions.understood_parts import plan_in_words

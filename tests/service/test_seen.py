@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 from pathlib import Path
 
-from pipeline.answering.images.vision_answering import NOT_CHECKED
+from pipeline.answering.images.seen_in_words import NOT_CHECKED
 from pipeline.records import Seen
 from pipeline.service.audit.receipts import AnswerRecord, shown
 from pipeline.service.conversations.store import ConversationMessage

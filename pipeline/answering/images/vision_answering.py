@@ -34,9 +34,6 @@ from pipeline.records import (
     Seen,
 )
 
-NOT_CHECKED = "What the model sees in the picture. Not checked."
-"""Stands wherever `Answer.seen` is shown."""
-
 PictureOf: TypeAlias = Callable[[str, AccessScope], bytes | None]
 """The prepared, cleaned picture of a stored image that the scope admits; None where it is not there. Raises
 UnreadableImage where it is not taken any more."""
@@ -118,14 +115,6 @@ class VisionAnswering:
         text, withheld = keep_harmless_sentences(self.model.describe(content, question))
         model = self.model.model
         return Seen(picture.image_id, text, f"{model.provider}/{model.model}", withheld)
-
-
-def seen_in_words(seen: Seen) -> str:
-    """What is shown of it, and what is not, below `NOT_CHECKED`."""
-    if not seen.withheld:
-        return seen.text
-    sentences = "1 sentence is" if seen.withheld == 1 else f"{seen.withheld} sentences are"
-    return f"{seen.text} ({sentences} not shown: they may name someone.)".strip()
 
 
 @dataclass(frozen=True, slots=True)

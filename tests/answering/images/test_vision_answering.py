@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.answering.flow import answer
-from pipeline.answering.images.vision_answering import NOT_CHECKED, VisionAnswering, seen_in_words
+from pipeline.answering.images.seen_in_words import NOT_CHECKED, seen_in_words
+from pipeline.answering.images.vision_answering import VisionAnswering
 from pipeline.answering.notices import sentence
 from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.commands.answer_printer import print_answer

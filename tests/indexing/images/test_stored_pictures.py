@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.answering.images.vision_answering import NOT_CHECKED
+from pipeline.answering.images.seen_in_words import NOT_CHECKED
 from pipeline.ask import process_query
 from pipeline.commands.answer_printer import print_answer
 from pipeline.errors import UnreadableImage
