@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime as dt
 from pathlib import Path
@@ -74,6 +75,11 @@ def test_of_a_cited_film_over_http_now_and_again_and_only_for_who_may_see_it(tmp
             again = browser.get(f"/conversations/{found['conversation_id']}").text
             assert NOT_CHECKED in again
             assert "The heart is large." in again
+            film = (shown_films.folder / "a1.png").read_bytes()
+            uploaded = {"image": {"content_base64": base64.b64encode(film).decode()}}
+            asked = browser.post("/v1/ask", json={**question, **uploaded}).json()
+            assert asked["seen"][0]["image_id"] == "asked"
+            assert server.pictures[-1] != film
             pictures = len(server.pictures)
             other = shown_films.service.browser("reader", sees=shown_films.group("pat-b"))
             unseen = other.post("/v1/ask", json=question).json()
