@@ -67,7 +67,7 @@ class Pace:
         self._reading = False
 
     def batches(self, tally: RunCounts) -> int:
-        return math.ceil(tally.waiting / self._batch_size)
+        return max(self.batch, math.ceil(tally.waiting / self._batch_size))
 
     def line(self, tally: RunCounts) -> str:
         done = tally.embedded + tally.failed

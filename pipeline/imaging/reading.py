@@ -28,7 +28,7 @@ from pipeline.imaging.records import (
     Rendering,
 )
 from pipeline.logs import LOGGER, fault_fields
-from pipeline.text.ids import is_no_header_id, is_no_image_id, is_rounded
+from pipeline.text.ids import ID_CHARACTERS_MAX, is_no_header_id, is_no_image_id, is_rounded
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -135,12 +135,12 @@ def _rules(
 
 def _patient(of_row: str, decoded: DecodedImage, patient_from: Literal["both", "table"]) -> str:
     """Whose image it is, as it was read; "" where nothing says."""
-    row, header = _own_id(of_row), ""
+    row, header = "" if is_no_image_id(of_row) else _sound_id(of_row.strip(), "table"), ""
     if decoded.dataset is not None:
         from pipeline.imaging.dicom import header_patient
 
         written = header_patient(decoded.dataset)
-        header = "" if is_no_header_id(written) else written
+        header = "" if is_no_header_id(written) else _sound_id(written, "header")
     if row and header and row != header and patient_from == "both":
         raise UnreadableImage(
             "The header names another patient than the table of metadata.",
@@ -151,16 +151,19 @@ def _patient(of_row: str, decoded: DecodedImage, patient_from: Literal["both", "
     return row or header
 
 
-def _own_id(of_row: str) -> str:
-    """Whose image it is by a table; "" where it says no more than that it is someone's."""
-    if is_rounded(of_row):
-        raise UnreadableImage(
-            "The patient's id in the table was rounded by a spreadsheet.",
-            remedy="Digits are lost, and several ids have become one. Export the column as text, and do not save the "
-            "table from a spreadsheet.",
-            kind="rounded-patient",
-        )
-    return "" if is_no_image_id(of_row) else of_row.strip()
+def _sound_id(written: str, where: str) -> str:
+    """The id as it is. Raises UnreadableImage where it can be no one's, or looks like another one's."""
+    if is_rounded(written):
+        what = "was rounded by a spreadsheet: digits are lost, and several ids have become one"
+    elif len(written) > ID_CHARACTERS_MAX or not written.isprintable():
+        what = f"is longer than {ID_CHARACTERS_MAX} characters, or holds characters that no one sees"
+    else:
+        return written
+    raise UnreadableImage(
+        f"The patient's id in the {where} {what}.",
+        remedy="Correct it there; export the column of a table as text, and do not save it from a spreadsheet.",
+        kind="patient-id",
+    )
 
 
 def _description(

@@ -16,10 +16,10 @@ from pipeline.readers.field_mapping import METADATA_VALUE_CHARACTERS_MAX
 from pipeline.records import Document
 from pipeline.text.cleaning import is_blank
 from pipeline.text.dates import AMBIGUOUS, OTHER_ORDER, WEEK, DateOrder, NotOneDay, is_placeholder, iso_date
-from pipeline.text.ids import EMPTY_WORDS, is_no_id, is_rounded
+from pipeline.text.ids import EMPTY_WORDS, ID_CHARACTERS_MAX, is_no_id, is_rounded
 
-SHORT_CHARACTERS_MAX = 200
-"""Ids, types, names: longer ones are text in the wrong column. The store's columns are no wider either."""
+SHORT_CHARACTERS_MAX = ID_CHARACTERS_MAX
+"""Of ids, types and names alike."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]")
 _HALF_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -39,6 +39,9 @@ _NO_IMAGE_IDS: Final = frozenset(
 )
 """What programs that clean images write into the header in the place of the id."""
 
+ID_CHARACTERS_MAX: Final = 200
+"""Longer ones are text in the wrong column. The stores' columns are no wider either."""
+
 _NOUGHTS: Final = re.compile(r"[0 .-]+")
 _ROUNDED: Final = re.compile(r"[+-]?\d(?:[.,]\d+)?[Ee]\+\d{1,3}|#{3,}")
 """A long number as spreadsheets save it, 1.23457E+12: its last digits are gone, and with them who it was."""

@@ -252,4 +252,7 @@ def test_what_a_header_writes_for_no_patient_is_none(written: str) -> None:
 def test_what_a_table_writes_for_no_patient_is_none() -> None:
     assert read(picture(grey()), "a.png", ImageMetadata(patient_id="Unknown")).description.patient_id == ""
     assert read(picture(grey()), "a.png", ImageMetadata(patient_id="0")).description.patient_id == "0"
-    assert kind_of(picture(grey()), "a.png", row=ImageMetadata(patient_id="1.23457E+12")) == "rounded-patient"
+    for written in ("1.23457E+12", "P-1\u200b", "P" * 201):
+        assert kind_of(picture(grey()), "a.png", row=ImageMetadata(patient_id=written)) == "patient-id"
+    for written in ("1.23457E+12", "P-1\x07"):
+        assert kind_of(dicom(PatientID=written), "a.dcm", row=ImageMetadata()) == "patient-id"

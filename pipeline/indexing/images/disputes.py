@@ -58,7 +58,7 @@ def disputes(inputs: Sequence[str], tables: ImageTables, earlier: Earlier) -> Di
 def _of_runs(
     claims: Iterable[_Claim], inputs: Sequence[str], tables: ImageTables, earlier: Earlier
 ) -> Disputes:
-    """Files that a row fits by its name alone, where it fits another file as well that lies elsewhere and that an
+    """Files that a row fits, where it fits another file as well that lies elsewhere and that an
     earlier run took for the row's patient: both of them."""
     by_name = _grouped((each for each in claims if _fits_by_name(each, tables)), lambda each: each.row or "")
     known = earlier({tables.rows[row].patient_id for row in by_name}) if by_name else {}
@@ -81,8 +81,9 @@ def _of_runs(
 
 
 def _fits_by_name(claim: _Claim, tables: ImageTables) -> bool:
+    """Without those whose folders say the same patient."""
     row = claim.row
-    if row is None or "/" in row or not tables.rows[row].patient_id:
+    if row is None or not tables.rows[row].patient_id:
         return False
     return not tables.is_confirmed(row, _path(claim))
 

@@ -7,9 +7,10 @@ de-identification with the image.
 
 from __future__ import annotations
 
-import csv
+import io
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
@@ -18,6 +19,11 @@ from typing import Any
 from pipeline.errors import InputMissing, InputUnusable
 from pipeline.imaging.archive_layouts import is_dicom_id, mimic_folders
 from pipeline.imaging.files import ImageMetadata
+from pipeline.readers.plain_text.utf8 import utf8
+from pipeline.readers.reader import ReadItem, UnreadableRecord, UnreadableSource
+from pipeline.readers.sources import Source, open_source
+from pipeline.readers.tables.header import read_header
+from pipeline.readers.tables.records import read_table
 from pipeline.text.ids import is_no_image_id
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -38,6 +44,10 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 _KEYS = ("imageid", "image", "imageindex", "dicomid", "sopinstanceuid", "filename", "file", "path")
 """Columns that say which image a row is about; the first that is there."""
 _NIH_KEY = "imageindex"
+_SUFFIX = re.compile(r"(?:\.nii)?\.[a-z][a-z0-9]{0,5}\Z", re.IGNORECASE)
+"""Not the last number of a UID: 1.2.840.7 is no other name of 1.2.840."""
+_LINES = re.compile(r"lines? \d+(?: to \d+)?")
+ROW_CHARACTERS_MAX = 1_000_000
 _NO_FINDINGS = frozenset({"", "no finding", "no findings", "none"})
 
 
@@ -69,11 +79,9 @@ class ImageTables:
         """What the row that fits the file best calls it; None where none does. It may fit other files as well."""
         if not self.rows:
             return None
-        pure = PurePath(path)
+        pure = PurePath(unicodedata.normalize("NFC", path))
         keys = ("/".join(pure.parts[-depth:]) for depth in range(len(pure.parts), 0, -1))
-        return next(
-            (key for key in (*keys, pure.name.partition(".")[0], pure.stem) if key in self.rows), None
-        )
+        return next((key for key in (*keys, _SUFFIX.sub("", pure.name)) if key in self.rows), None)
 
     def patient(self, path: str) -> str:
         """Whose image the file is by its row, else by its folders; "" where neither says."""
@@ -90,13 +98,8 @@ class ImageTables:
         for place, row in _rows(path):
             key, row_said = _said(path, place, row)
             before = self.rows.get(key)
-            if before is not None and before.patient_id != row_said.patient_id:
-                raise InputUnusable(
-                    f"{path} {place}: the image of this row has an earlier row, of another patient.",
-                    remedy="Keep the right one of the two.",
-                )
-            self.rows[key] = row_said
-            self.places[key] = f"{path.name} {place}"
+            self.rows[key] = row_said if before is None else _together(before, row_said, f"{path} {place}")
+            self.places.setdefault(key, f"{path.name} {place}")
 
     def add_found(self, folders: Sequence[str]) -> None:
         """NIH's table where it lies in one of these folders."""
@@ -106,27 +109,59 @@ class ImageTables:
                     self.add(path)
 
 
+def _together(before: ImageMetadata, row: ImageMetadata, place: str) -> ImageMetadata:
+    """What two rows say of one image: of another table, or one for each finding. Raises InputUnusable where they say
+    two things."""
+    one, other = asdict(before), asdict(row)
+    for name in one:
+        if name == "findings" or not one[name] or not other[name] or one[name] == other[name]:
+            continue
+        what = "of another patient" if name == "patient_id" else f"with another {name.replace('_', ' ')}"
+        raise InputUnusable(
+            f"{place}: the image of this row has an earlier row, {what}.",
+            remedy="Keep the right one of the two.",
+        )
+    findings = tuple(dict.fromkeys((*before.findings, *row.findings)))
+    return ImageMetadata(**{name: one[name] or other[name] for name in one} | {"findings": findings})
+
+
 def _is_nih(path: Path) -> bool:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return _NIH_KEY in {_plain(name) for name in next(csv.reader(file), [])}
+        return _NIH_KEY in {_plain(name) for name in read_header(file).columns}
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Read as a table of notes is: its encoding, what stands between its cells, and rows of another width."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from (
-                _json_lines(path, file)
-                if path.suffix.lower() in (".jsonl", ".ndjson", ".json")
-                else ((f"line {reader.line_num}", row) for reader in [csv.DictReader(file)] for row in reader)
-            )
-    except OSError as error:
+        with open_source(Source(str(path), path)) as opened:
+            stream = utf8(opened).stream
+            if path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
+                yield from _json_lines(path, io.TextIOWrapper(stream, encoding="utf-8"))
+            else:
+                yield from _table_rows(path, read_table(stream, str(path), ROW_CHARACTERS_MAX))
+    except (InputMissing, OSError) as error:
+        why = error.what if isinstance(error, InputMissing) else str(error.strerror)
         raise InputMissing(
-            f"The table {path} cannot be opened: {error.strerror}.", remedy="Check the path of --metadata."
+            f"The table {path} cannot be opened: {why}", remedy="Check the path of --metadata."
         ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnreadableSource as error:
         raise InputUnusable(
-            f"The table {path} is not CSV in UTF-8.", remedy="Export it as CSV or JSON Lines in UTF-8."
+            " ".join(filter(None, (f"The table {path} cannot be read:", error.reason, error.found))),
+            remedy=error.remedy or "Export it again.",
         ) from error
+    except UnicodeDecodeError as error:
+        raise InputUnusable(
+            f"The table {path} is not JSON Lines in UTF-8.", remedy="Export it as CSV or JSON Lines in UTF-8."
+        ) from error
+
+
+def _table_rows(path: Path, items: Iterable[ReadItem]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for item in items:
+        found = _LINES.search(item.position)
+        place = found[0] if found else item.position
+        if isinstance(item, UnreadableRecord):
+            raise InputUnusable(f"{path} {place}: {item.reason}", remedy=item.remedy)
+        yield place, item.columns
 
 
 def _json_lines(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -146,8 +181,8 @@ def _json_lines(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, Mapping
 
 
 def _said(path: Path, place: str, row: Mapping[Any, Any]) -> tuple[str, ImageMetadata]:
-    values = {_plain(str(name)): value for name, value in row.items() if name is not None}
-    key = next((str(values[name]).strip() for name in _KEYS if values.get(name) not in (None, "")), "")
+    values = _by_plain_name(path, place, row)
+    key = _relative(next((str(values[name]) for name in _KEYS if values.get(name) not in (None, "")), ""))
     if not key:
         raise InputUnusable(
             f"{path} {place} does not say which image it is about.",
@@ -159,6 +194,31 @@ def _said(path: Path, place: str, row: Mapping[Any, Any]) -> tuple[str, ImageMet
         if value is not None and not (name == "patient_id" and is_no_image_id(str(value))):
             given[name] = _findings(value) if name == "findings" else str(value).strip()
     return key, ImageMetadata(**given)
+
+
+def _relative(written: str) -> str:
+    """A path as files are asked for: as Windows writes it, from the root or from here, in any form of Unicode."""
+    plain = unicodedata.normalize("NFC", written.strip()).replace("\\", "/")
+    while plain.startswith("./"):
+        plain = plain[2:]
+    return plain.lstrip("/")
+
+
+def _by_plain_name(path: Path, place: str, row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Raises InputUnusable where two columns name two patients: which of them is meant is not guessed."""
+    values: dict[str, Any] = {}
+    for name, value in row.items():
+        if value not in (None, ""):
+            values.setdefault(_plain(str(name)), value)
+    of_patient = {
+        str(value).strip() for name, value in row.items() if _plain(str(name)) in _COLUMNS["patient_id"]
+    }
+    if len({each for each in of_patient if not is_no_image_id(each)}) > 1:
+        raise InputUnusable(
+            f"{path} {place}: two columns of this row name two patients.",
+            remedy="Keep the one with the patient's id, or give the other one another name.",
+        )
+    return values
 
 
 def _findings(value: object) -> tuple[str, ...]:
