@@ -166,8 +166,13 @@ class _Process:
         self._stopped = False
 
     def answer(self, task: ReadingTask) -> object:
-        """What the process makes of it; UnreadableImage where it refuses, hangs or dies. Raises what concerns all tasks
-        alike."""
+        """What the process makes of it; UnreadableImage where it refuses, hangs, or dies twice: what killed it once may
+        have been after something else. Raises what concerns all tasks alike."""
+        outcome = self._asked(task)
+        died = isinstance(outcome, UnreadableImage) and outcome.kind == DIED
+        return self._asked(task) if died and not self._stopped else outcome
+
+    def _asked(self, task: ReadingTask) -> object:
         line = self._ready_line()
         try:
             line.send(task)
@@ -237,12 +242,15 @@ def _hung(seconds: float) -> UnreadableImage:
     )
 
 
+DIED: Final = "died"
+
+
 def _died() -> UnreadableImage:
     return UnreadableImage(
         "The decoder's process died over the image.",
         remedy="Open it in a viewer; where that shows it, export it again uncompressed. If it happens to many images, "
         "look whether the machine runs out of memory.",
-        kind="died",
+        kind=DIED,
     )
 
 

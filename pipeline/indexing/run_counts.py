@@ -31,6 +31,8 @@ class RunCounts:
     """Records passed over: a newer version of the note is there, or it was withdrawn after this one."""
     rejected: int = 0
     """Records, each of one note."""
+    refused_at_work: int = 0
+    """Of the rejected, images that had been accepted by what the folder and its tables say of them."""
     unread_files: int = 0
     """Files and inputs that could not be read, or not to their end."""
     withdrawals: int = 0
@@ -93,7 +95,7 @@ class RunCounts:
     def report(self, rejections_file: str | None = None) -> IndexReport:
         return IndexReport(
             read=self.read,
-            accepted=self.accepted,
+            accepted=max(0, self.accepted - self.refused_at_work),
             unchanged=self.unchanged,
             embedded=self.embedded,
             failed=self.failed,

@@ -196,4 +196,5 @@ class Worker:
         )
         self.rejections.write(rejection)
         self.tally.count_rejection(rejection)
+        self.tally.refused_at_work += 1
         self.tally.waiting -= 1

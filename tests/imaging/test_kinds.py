@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_page_explains_every_kind() -> None:
     rooms = (ROOT / "pipeline" / "imaging", ROOT / "pipeline" / "indexing" / "images")
     code = "".join(path.read_text(encoding="utf-8") for room in rooms for path in room.rglob("*.py"))
-    raised = set(re.findall(r'(?:kind=|AMBIGUOUS_ROW = )"([a-z-]+)"', code)) | {kind.kind for kind in KINDS}
+    named = re.findall(r'(?:kind=|AMBIGUOUS_ROW = |DIED: Final = )"([a-z-]+)"', code)
+    raised = set(named) | {kind.kind for kind in KINDS}
     page = (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
     section = page.partition("with its kind:")[2].partition("What became of")[0]
     first_cells = "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))

@@ -108,6 +108,17 @@ def test_a_decoder_that_hangs_and_one_that_dies_cost_their_image(films: list[Ima
             assert isinstance(outcomes[-1], PreparedImage)
 
 
+def test_an_image_outlives_the_process_that_was_reading_it(films: list[ImageFile]) -> None:
+    with ReadingPool(options()) as pool:
+        list(pool.prepare(films[:1]))
+        (process,) = readers()
+        os.kill(process.pid, signal.SIGSTOP)  # so that it has the image when it is killed
+        submitted = pool.submit(films[0])
+        time.sleep(0.2)
+        os.kill(process.pid, signal.SIGKILL)
+        assert isinstance(submitted.result(30), PreparedImage)
+
+
 def test_an_image_that_needs_too_much_memory(tmp_path: Path, films: list[ImageFile]) -> None:
     pixels = np.zeros((4000, 4000, 4), np.uint8)
     pixels[:200, :200] = 255
