@@ -21,7 +21,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 SIMILARITIES = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9)
 COUNTS = (0, 1, 2, 3, 5, 8, 10, 15, 20, 50)
 
-STAGES = ("embed", "search", "rank", "prompt", "generate", "verify")
+STAGES = ("embed", "search", "rank", "prompt", "generate", "verify", "vision")
 OUTCOMES = ("answered", "nothing_relevant", "no_answer", "failed", "abandoned")
 REASONS = {
     "nothing_relevant": (

@@ -105,7 +105,7 @@ def test_a_question_is_counted_once_with_every_stage(watched: Watched, index: In
     assert watched.value("chartwell_questions_total", outcome="nothing_relevant", reason="below_floor") == 1
     assert watched.value("chartwell_questions_in_progress") == 0
     name = "chartwell_question_stage_duration_seconds"
-    times = {"embed": 2, "search": 2, "rank": 0}  # no ranker is set
+    times = {"embed": 2, "search": 2, "rank": 0, "vision": 0}  # no ranker and no vision model are set
     for stage in STAGES:
         assert watched.value(f"{name}_count", stage=stage) == times.get(stage, 1), stage
     total = watched.value("chartwell_question_duration_seconds_sum", outcome="answered")
