@@ -41,7 +41,7 @@ def _load() -> None:
     if missing := missing_libraries():
         raise SettingsInvalid(
             f"Images are read by libraries that are not installed: {', '.join(missing)}.",
-            remedy="Install the extra `images`: pip install 'chartwell[images]'.",
+            remedy="Install them: `make demo` in a checkout, `pip install 'chartwell[images]'` elsewhere.",
         )
     _import_gdcm()
     from pydicom import config  # sets the level of its own messages when it is imported

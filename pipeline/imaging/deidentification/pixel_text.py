@@ -152,7 +152,7 @@ def _not_read() -> UnreadableImage:
     return UnreadableImage(
         "The image is of a kind that often shows its patient's name, and nothing is installed that reads text in "
         "pixels.",
-        remedy="Install the extra: pip install 'chartwell[ocr]'; or take such images unread: "
-        "CHARTWELL_DEIDENTIFICATION__WITHOUT_OCR=pass.",
+        remedy="Install the extra `ocr`: `make ocr` in a checkout, `pip install 'chartwell[ocr]'` elsewhere; or "
+        "take such images unread: CHARTWELL_DEIDENTIFICATION__WITHOUT_OCR=pass.",
         kind="text-not-read",
     )
