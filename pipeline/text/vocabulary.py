@@ -143,6 +143,7 @@ _SAME = """
     abdomen : abdomen, abdominal, belly, abd, abdo
     chest : chest, thoracic
     backpart : back
+    low backpart pain : lbp
     neck : neck
     arm : arm, arms, upper extremity, upper extremities, upper limb, upper limbs
     leg : leg, legs, lower extremity, lower extremities, lower limb, lower limbs

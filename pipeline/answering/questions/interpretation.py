@@ -63,6 +63,14 @@ _OF_THIS_VISIT = re.compile(
 """What brought someone "in today" is asked of the visit that is told, whenever it was."""
 _ALONE = (ThingKind.FAMILY, ThingKind.REASON_FOR_VISIT, ThingKind.EXAMINATION, ThingKind.LABORATORY)
 """Kinds of a frame that say all that is asked: other kinds are named in passing."""
+_SINCE_ONSET = re.compile(
+    r"\s+\bsince\s+(?:(?:§|it|they|these|those|the|first|its|their)\s+)*(?:began|started|begun|onset"
+    r"|beginning|start)\b",
+    re.IGNORECASE,
+)
+"""Of how something changed that is all of its time."""
+_EXTREME = re.compile(r"\b(?:highest|lowest|peak|maximum|minimum|worst|best|most|least)\b", re.IGNORECASE)
+"""Held against now it asks for all values: which is the highest, no one computes."""
 _CHANGES = re.compile(
     r"\b(?:than|compar\w+|vs|versus|differ\w*|chang\w+|higher|lower|more|less|gain\w*|los[est]\w*|new)\b",
     re.IGNORECASE,
@@ -101,7 +109,9 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     patients = patients or asked_patients(question)
     if len(question) > CHARACTERS_MAX or question.strip().count("\n"):
         return QuestionPlan(question, patients)
-    time, text = asked_time(_OF_THIS_VISIT.sub("", without_purpose(framed(question, patients))))
+    time, text = asked_time(
+        _all_of_its_time(_OF_THIS_VISIT.sub("", without_purpose(framed(question, patients))))
+    )
     kinds = asked_kinds(text)
     read = asked_shape(text, patients.whom, kinds)
     kinds = kinds if read.kinds is None else read.kinds
@@ -127,6 +137,11 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     return _in_time(plan, text)
 
 
+def _all_of_its_time(text: str) -> str:
+    """How something "changed since it began" without since when."""
+    return _SINCE_ONSET.sub("", text) if _CHANGES.search(text) else text
+
+
 def _compared(plan: QuestionPlan) -> QuestionPlan:
     """What is asked of two visits, or of two patients at once, is told of each."""
     several = sum(each.is_id or each.sure for each in plan.patients.written) > 1
@@ -135,6 +150,8 @@ def _compared(plan: QuestionPlan) -> QuestionPlan:
         return replace(plan, shape=AnswerShape.COMPARE)
     if plan.shape is AnswerShape.TREND and plan.time.visits:
         return replace(plan, shape=AnswerShape.COMPARE)
+    if plan.shape is AnswerShape.COMPARE and not (several or plan.time.visits) and _EXTREME.search(plan.text):
+        return replace(plan, shape=AnswerShape.TREND)
     two_days = len(plan.time.days) > 1
     listed = plan.kind in LISTED_KINDS and bool(plan.time.since) and plan.time.since != plan.time.until
     if single and (two_days or listed) and _CHANGES.search(plan.text):

@@ -12,14 +12,17 @@ _SENTENCE_END = re.compile(
     r"(?<=[?!])\s+|(?<=[a-z0-9)]{2}\.)\s+(?=[A-Z§])|(?<=\.)\s+(?=(?i:who|which|what|how)\b)"
 )
 _TELLS_WHY = re.compile(
-    r"(?:so\s+)?(?:i|we|it|this|that|they)(?:['’](?:m|re|s|d|ll|ve)|\s+(?:am|are|is|was|were|need|needs|want|have|has|had|will|would"
+    r"(?:so\s+)?(?:i|we|it|this|that|they)(?:['’](?:m|re|s|d|ll|ve)|\s+(?:am|are|is|was|were|need|needs"
+    r"|want|have|has|had|will|would"
     r"|must|should|can|should|do|run|hold|see))\b"
-    r"|(?:for|to|because|as|since|just|doing|preparing|planning|writing|auditing|checking|asking|needed|need|want|trying|going"
+    r"|(?:for|to|seeing|meeting|because|as|since|just|doing|preparing|planning|writing|auditing|checking"
+    r"|asking|needed|need|want|trying|going"
     r"|thanks?|thank you|thx|cheers|hi|hello|hey|good (?:morning|afternoon|evening))\b",
     re.IGNORECASE,
 )
 _NARROWS = re.compile(
-    r"\b(?:only|not|no|exclud\w*|except|without|instead|who|whom|which|whose|what|how|when|why|mean|meant|includ\w*|over|under"
+    r"\b(?:only|not|no|exclud\w*|except|without|instead|who|whom|which|whose|what|how|when|why|mean|meant"
+    r"|includ\w*|over|under"
     r"|women|men|last|since|before|after|latest|those|ones|but|older|younger)\b|n['’]t\b|\?",
     re.IGNORECASE,
 )
@@ -32,9 +35,18 @@ _ANNOUNCED = re.compile(
 """A purpose before a colon: "For the recall: who has had a colonoscopy?"."""
 
 
+_BEFORE_A_VISIT = re.compile(
+    r"^(?:(?:i|we)(?:['’](?:m|re|ll|ve))?\s+(?:(?:am|are|will|have|see|got|going|be|to)\s+)*(?:seeing|see"
+    r"|meeting|having|(?<=have )|(?<=see ))|seeing)"
+    r"[^,:?]{1,60},\s+(?=(?:give|show|tell|what|who|list|summar|key|any|can|could|please)\b)",
+    re.IGNORECASE,
+)
+"""A visit to come, before a comma: "I have § in clinic tomorrow, give me the highlights"."""
+
+
 def without_purpose(question: str) -> str:
     """The sentences that ask; the whole question where each of them may tell why, or none does."""
-    question = _ANNOUNCED.sub("", question.strip())
+    question = _BEFORE_A_VISIT.sub("", _ANNOUNCED.sub("", question.strip()))
     sentences = _SENTENCE_END.split(question)
     if len(sentences) < 2:
         return question

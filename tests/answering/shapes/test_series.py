@@ -176,6 +176,37 @@ def test_a_trend_is_every_value_in_time_order_without_a_verdict(notes: EmbeddedS
     ]
 
 
+PAINS = """Ola Brink is a 40-year-old male.
+
+HISTORY OF PRESENT ILLNESS
+
+The LBP started on 12/3/2019. His headaches were 3 out of 10. They have worsened and now he rates them at 6/10. Rest
+does not change the headaches. He has had four back surgeries.
+
+RESULTS
+
+Triglycerides were as high as 265 mg/dL. Triglycerides 145 mg/dL.
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("How has the severity of Ola Brink's headaches changed since they began?", ["3 out of 10", "6/10"]),
+        ("How do Ola Brink's triglycerides compare: highest ever vs now?", ["265", "145"]),
+        ("When did Ola Brink's low back pain first start?", ["12/3/2019"]),
+        ("How many back operations has Ola Brink had?", ["four back surgeries"]),
+    ],
+)
+def test_what_one_note_tells_of_several_times(tmp_path: Path, question: str, quoted: list[str]) -> None:
+    with stored(tmp_path, [Document("o1", "ola", "Visit note", PAINS, None, "ward")]) as store:
+        told = asked(question, store)
+    cited = [citation.quote for citation in told.citations]
+    assert len(cited) == len(quoted)
+    assert all(words in quote for words, quote in zip(quoted, cited, strict=True))
+    assert not question.startswith("How many") or lines(told)[0] == "4, as the note counts it:"
+
+
 def test_a_trend_keeps_to_the_time_asked_for(notes: EmbeddedStore) -> None:
     told = lines(asked("How has the blood pressure of Nora Lindqvist changed since 2020-01-01?", notes))
     assert told[0] == "3 values from 2020-06-01 to 2021-09-15:"

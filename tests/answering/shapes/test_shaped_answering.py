@@ -195,6 +195,20 @@ def test_a_summary_is_the_newest_visit_part_by_part(notes: EmbeddedStore) -> Non
     assert {citation.resource_id for citation in told.citations} == {"a2"}
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "I am seeing Anna Mitchell this afternoon. Key points?",
+        "I have Anna Mitchell in clinic tomorrow, give me the highlights",
+        "Bring me up to speed on Anna Mitchell",
+        "Tell me about Anna Mitchell",
+        "Can I get an overview of Anna Mitchell?",
+    ],
+)
+def test_a_summary_is_asked_for_in_many_words(notes: EmbeddedStore, question: str) -> None:
+    assert lines(asked(question, notes)) == lines(asked("Summarise the visit of Anna Mitchell", notes))
+
+
 def test_a_summary_is_of_the_day_asked_for(notes: EmbeddedStore) -> None:
     told = asked("Summarise the visit of Anna Mitchell on 2020-01-05", notes)
     assert {citation.resource_id for citation in told.citations} == {"a1"}

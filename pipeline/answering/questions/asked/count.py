@@ -39,6 +39,36 @@ _OF_THINGS = re.compile(
     rf"\s+{_AUXILIARY}\s+§\s*(?:{_DONE})?{_NOTES}\s*[?.!]*$",
     re.IGNORECASE,
 )
+_COUNTED = (
+    r"(?:operations?|surger(?:y|ies)|procedures?|ablations?|stents?|strokes?|heart attacks?|seizures?"
+    r"|falls?|pregnanc(?:y|ies)"
+    r"|miscarriages?|hospitali[sz]ations?|admissions?|fractures?|concussions?|deliver(?:y|ies)|births?|transfusions?"
+    r"|\w+ectom(?:y|ies)|\w+plast(?:y|ies)|infections?|stones?|relapses?|surgical procedures?)"
+)
+_OF_A_PATIENT = (
+    rf"(?:\s+(?:(?:in|for|of|on|by|with)\s+§|{_AUXILIARY}\s+§(?:\s+(?:had|have|has|experienced|undergone"
+    rf"|suffered|been through))?))"
+)
+_SO_FAR = r"(?:,?\s*(?:this one included|including this one|so far|in total|in all|altogether|to date|ever))?"
+_BY_NUMBER = (
+    re.compile(
+        r"^(?:how many|(?:total )?number of|count of)\s+(?:(?:prior|previous|past|total|different|separate)\s+)*"
+        r"(?:episodes?|attacks?|bouts?|occurrences?|instances?|recurrences?|cases?)\s+of\s+(?P<what>[^,;?!§]+?)"
+        rf"{_OF_A_PATIENT}{_SO_FAR}\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"^how (?:often|many times)\s+{_AUXILIARY}\s+(?:§'s\s+|an?\s+|the\s+)?(?P<what>[^,;?!§]+?)\s+(?:been\s+)?"
+        rf"(?:done|performed|carried out|repeated)(?:\s+(?:on|in|for|to)\s+§)?{_SO_FAR}\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"^(?:how many|(?:total )?number of|count of)\s+(?:(?:prior|previous|past|total|different|separate)\s+)*"
+        rf"(?P<what>(?:[\w-]+\s+){{0,3}}?{_COUNTED}){_OF_A_PATIENT}{_SO_FAR}\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+)
+"""How many of something a note may say itself: "her third episode", "four back surgeries", "ablation x3"."""
 _ARTICLES = re.compile(r"^(?:an?|the|any)\s+", re.IGNORECASE)
 
 
@@ -46,6 +76,8 @@ _ARTICLES = re.compile(r"^(?:an?|the|any)\s+", re.IGNORECASE)
 class AskedCount:
     what: str | None
     """None: visits."""
+    by_number: bool = False
+    """Whether only a number that a note says answers."""
 
 
 def asked_count(text: str) -> AskedCount | None:
@@ -53,4 +85,7 @@ def asked_count(text: str) -> AskedCount | None:
     if any(pattern.match(text) for pattern in _OF_VISITS):
         return AskedCount(None)
     found = _OF_TIMES.match(text) or _OF_THINGS.match(text)
-    return AskedCount(_ARTICLES.sub("", found["what"])) if found else None
+    if found is not None:
+        return AskedCount(_ARTICLES.sub("", found["what"]))
+    numbered = next((said for pattern in _BY_NUMBER if (said := pattern.match(text)) is not None), None)
+    return AskedCount(_ARTICLES.sub("", numbered["what"]), by_number=True) if numbered else None

@@ -50,7 +50,8 @@ class AskedShape:
 
 
 TESTS = (
-    r"(?:x-?rays?|films?|radiographs?|cts?|ct scans?|mris?|scans?|imaging|ultrasounds?|sonograms?|echo(?:cardiograms?)?"
+    r"(?:x-?rays?|films?|radiographs?|cts?|ct scans?|mris?|scans?|imaging|ultrasounds?|sonograms?"
+    r"|echo(?:cardiograms?)?"
     r"|mammograms?|ekgs?|ecgs?|electrocardiograms?|labs?|blood ?work|biops(?:y|ies)|colonoscop(?:y|ies)"
     r"|endoscop(?:y|ies)|(?:physical )?exam(?:ination)?)"
 )
@@ -85,6 +86,20 @@ _ASKING = re.compile(
 _SUMMARY = re.compile(
     r"^(?:give|show|write|make)?\s*(?:me\s+)?(?:an?\s+|the\s+)?(?:short\s+|brief\s+|quick\s+|concise\s+|clinical\s+)*"
     r"(?:summari[sz]e|summary|overview|sum up|synopsis)\b"
+    r"|^(?:(?:can|could|may) (?:i|we|you) (?:please )?(?:get|have|see|give me|write|make)|(?:i|we) (?:need"
+    r"|want)(?: to see)?)"
+    r"\s+(?:me\s+)?(?:an?\s+|the\s+)?(?:(?:short|brief|quick|concise|clinical)\s+)*"
+    r"(?:summary|overview|synopsis|recap|rundown|run-?through)\b"
+    r"|^(?:give|tell|show)?\s*(?:me\s+)?(?:(?:what are|the|a|an|some|quick|short|brief)\s+)*"
+    r"(?:(?:key|main|salient|important|take-?home|bullet)\s+(?:points?|facts|messages?|issues|things|findings)"
+    r"|rundown|recap|run-?through|highlights|gist|lowdown|tl;?\s?dr|bottom line|nutshell)"
+    rf"(?:\s+(?:for|of|on|about|from)\s+(?:§(?:'s\s+(?:case|chart|visit|notes?))?|(?:the|this)\s+(?:case"
+    rf"|chart|visit|note)))?{_END}"
+    rf"|^(?:tell me about|brief me on|fill me in on|catch me up on|update me on|bring me up to (?:speed|date) on"
+    rf"|what(?:['’]s| is) (?:the story (?:with|of|on)|going on with)) §{_END}"
+    rf"|^about §{_END}"
+    rf"|^what do (?:i|we) need to know(?: about §)?{_END}"
+    rf"|^what is §'s (?:situation|story|case)(?: in (?:a nutshell|short|brief))?{_END}"
     r"|^what happened (?:with|to) §(?:,? (?:in short|in brief|briefly|overall|in a nutshell))?\s*[?.!]*$"
     r"|^what happened (?:at|during|in|on)\b|^describe\b.*\bvisit\b|^what was done (?:at|during)\b.*\bvisit\b",
     re.IGNORECASE,
@@ -114,7 +129,8 @@ _TREND_OF_VALUES = re.compile(
 )
 """How values of a measure over time are asked for: of other things these words ask for something else."""
 _COUNT_PEOPLE = re.compile(
-    rf"^(?:how many|number of|count)\s+(?:(?:of\s+)?(?:the|our|them)\s+)?(?:{_PEOPLE}\b\s*"
+    rf"^(?:how many|number of|count)\s+(?:(?:of\s+)?(?:the|our|them)\s+)?(?:{_PEOPLE}\b(?!\s+(?:does|do|did"
+    rf"|has|have|had|is|was)\s+§)\s*"
     r"|(?=(?:have|had|are|were|take|took|need|use|smoke|drink)\b(?! (?:there|§))))",
     re.IGNORECASE,
 )
@@ -140,7 +156,8 @@ _BY_NOUN = re.compile(
 )
 """People by what they are."""
 _OF_THEM = re.compile(
-    rf"^(?:who|that)?\s*(?:(?:{_ADVERB})\s+)*(?P<no>{_NOT}\s+)?(?:(?:do|does|did|have|has|had|are|is|were|was)\s+(?={_ADVERB}\s+|"
+    rf"^(?:who|that)?\s*(?:(?:{_ADVERB})\s+)*(?P<no>{_NOT}\s+)?(?:(?:do|does|did|have|has|had|are|is|were"
+    rf"|was)\s+(?={_ADVERB}\s+|"
     rf"{_ANY_VERB}\b))?"
     rf"(?:{_ADVERB}\s+)*{_VERB}\s+(?:{_ADVERB}\s+)*{_FINDING}{_END}",
     re.IGNORECASE,
@@ -154,12 +171,14 @@ _OF_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _HAS_SUBJECT = re.compile(
-    rf"^(?P<have>has|have|had)\s+§\s+(?!(?:a|an|the)?\s*(?:been|gone|started|stopped|changed)\b)(?:(?:{_ADVERB}|got|had)\s+)*"
+    rf"^(?P<have>has|have|had)\s+§\s+(?!(?:a|an|the)?\s*(?:been|gone|started|stopped"
+    rf"|changed)\b)(?:(?:{_ADVERB}|got|had)\s+)*"
     rf"{_FINDING}{_END}",
     re.IGNORECASE,
 )
 _RULED_OUT = re.compile(
-    rf"^(?:(?:was|were|is|has|have|had)\s+)?(?:(?:an?|the|any)\s+)?{_FINDING}\s+(?:been\s+)?(?:ruled[ -]out|r/o(?:'?d)?"
+    rf"^(?:(?:was|were|is|has|have|had)\s+)?(?:(?:an?|the|any)\s+)?{_FINDING}\s+(?:been\s+)?(?:ruled[ -]out"
+    rf"|r/o(?:'?d)?"
     rf"|excluded)(?:\s+(?:in|for)\s+§)?{_END}",
     re.IGNORECASE,
 )
@@ -196,8 +215,8 @@ _LIST_VERB = re.compile(
     re.IGNORECASE,
 )
 _LIST_NOUN = re.compile(
-    r"^(?:(?:what|which)\s+(?:(?:are|were|is|was)\s+)?|(?:list|show|name|give|tell)\s+(?:me\s+)?)(?:all\s+)?(?P<what>[^?.!]*)"
-    + _END,
+    r"^(?:(?:what|which)\s+(?:(?:are|were|is|was)\s+)?|(?:list|show|name|give"
+    r"|tell)\s+(?:me\s+)?)(?:all\s+)?(?P<what>[^?.!]*)" + _END,
     re.IGNORECASE,
 )
 _BARE = re.compile(r"^(?:any\s+|and\s+)?(?P<what>[^?.!]*)" + _END, re.IGNORECASE)
@@ -205,9 +224,11 @@ _FACT = re.compile(
     r"^(?:what|which|when|where|why|how|at what|on what|from which|for how long|who|whose)\b", re.IGNORECASE
 )
 _DIAGNOSED = re.compile(
-    rf"^(?:what|which)(?:\s+(?:illness(?:es)?|conditions?))?\s+(?:is|was|has|did)\s+§\s+(?:been\s+)?(?:just\s+|newly\s+)?"
+    rf"^(?:what|which)(?:\s+(?:illness(?:es)?|conditions?))?\s+(?:is|was|has"
+    rf"|did)\s+§\s+(?:been\s+)?(?:just\s+|newly\s+)?"
     rf"(?:diagnosed\s+with|found\s+to\s+have){_END}"
-    rf"|^(?:(?:what|which)\s+)?diagnos[ei]s\s+(?:(?:was|were)\s+)?(?:made|given|reached|established)\s+(?:for|in|of)\s+§{_END}",
+    rf"|^(?:(?:what|which)\s+)?diagnos[ei]s\s+(?:(?:was|were)\s+)?(?:made|given|reached"
+    rf"|established)\s+(?:for|in|of)\s+§{_END}",
     re.IGNORECASE,
 )
 _EVERYTHING = re.compile(
@@ -228,7 +249,8 @@ _FAMILY_ILLS = re.compile(
     re.IGNORECASE,
 )
 _TO_A_PLACE = (
-    r"(?:\s+(?:in|into|to|at|up|by|here|us|the|an?|our|your|be|seen|clinic|office|hospital|department|emergency|room|er|ed"
+    r"(?:\s+(?:in|into|to|at|up|by|here|us|the|an?|our|your|be|seen|clinic|office|hospital|department"
+    r"|emergency|room|er|ed"
     r"|doctor|practice|visit))*"
 )
 _REASON_FOR_VISIT = re.compile(

@@ -59,7 +59,7 @@ _ASKING = frozenset(
     higher lower more less bigger smaller better worse gained gain lost lose
     known discovered adjusted implanted placed inserted initial i us anything everything something one ones two three
     2 3 serial track timeline trajectory up down over past there side next put
-    greater highest lowest same
+    greater highest lowest same peak worst best maximum minimum severity intensity
     new dose doses dosage dosages strength amount start started starting starts begin began begun initiate initiated
     introduced commenced stop stopped stopping stops discontinue discontinued discontinuing prescribed put off quit
     end ended ceased resumed

@@ -142,7 +142,7 @@ _LISTS: tuple[tuple[ListTopic, tuple[str, ...]], ...] = (
             (
                 rf"^what(?:\s+{_DRUGS})?\s+(?:was|were|did|has"
                 rf"|had)\s+(?:§\s+)?(?:been\s+)?{_GIVEN}(?:\s+to\s+§)?{_PLACE}"
-                rf"(?:\s+to\s+§)?\W*{_DRUGS}\s+only\W*$"
+                rf"(?:\s+to\s+§)?(?:\W*{_DRUGS}\s+only)?\W*$"
             ),
             (
                 rf"^(?:what|which)\s+{_DRUGS}\s+(?:was|were|did|has|had)\s+(?:§\s+)?(?:been\s+)?{_GIVEN}(?:\s+to\s+§)?"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from pipeline.answering.questions.asked.kinds import PATTERNS
-from pipeline.answering.questions.plan import QuestionPlan, ThingKind
+from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, ReadPassage
 from pipeline.answering.shapes.reply import Quotation
@@ -39,6 +39,16 @@ _NO_VALUE = re.compile(
 )
 """A number that counts time or times."""
 _CLAUSE_END = re.compile(r"[;\n]|[.!?](?=\s|$)|,? (?:and|but|while|which|who)\b", re.IGNORECASE)
+RATED_SENTENCES_MAX = 4
+"""Sentences after a pain in which it is rated without its name."""
+_FELT = re.compile(
+    r"\b(?:pain|ache|aches|headaches?|migraines?|soreness|discomfort|cramps?)\s*\Z", re.IGNORECASE
+)
+_RATING = re.compile(
+    r"(?<![\d/])\d{1,2}(?:\s*(?:-|–|to)\s*\d{1,2})?\s*(?:/|out of)\s*(?:10|ten)\b", re.IGNORECASE
+)
+_GOES_ON = re.compile(r"\s*(?:they|it|this|these)\b", re.IGNORECASE)
+_RATES = re.compile(r"\b(?:it|them|they|this|these|pain|rat(?:es?|ed)|severity|intensity)\b", re.IGNORECASE)
 SHORT_MAX = 3
 """Letters of a short form."""
 VALUE_CHARACTERS_MAX = 60
@@ -57,7 +67,8 @@ _TODAY = re.compile(
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
-    r"\b(?:previous\w*|prior|past|formerly|used to|ago|last (?:week|month|year|visit|time)|yesterday|had been|initially"
+    r"\b(?:previous\w*|prior|past|formerly|used to|ago|last (?:week|month|year|visit|time)|yesterday"
+    r"|had been|initially"
     r"|at that time|before|at the time|when (?:he|she|they)|on admission|in the (?:emergency|er\b|ed\b))\b",
     re.IGNORECASE,
 )
@@ -175,6 +186,18 @@ class StatementsInTime:
     def all(self) -> tuple[DatedStatement, ...]:
         return (*self.dated, *self.undated)
 
+    @property
+    def of_ratings(self) -> StatementsInTime:
+        """Those alone that rate a pain, where several do; all of them where none or one does."""
+        rated = [each for each in self.all if _says(_RATING, each)]
+        if len(rated) < 2:
+            return self
+        return replace(
+            self,
+            dated=tuple(each for each in self.dated if each in rated),
+            undated=tuple(each for each in self.undated if each in rated),
+        )
+
 
 @dataclass(frozen=True)
 class ThingInTime:
@@ -231,6 +254,8 @@ class ThingInTime:
             yield from self.finding.mentions(text, title)
             if self.is_measured:
                 yield from self._abbreviated(text)
+            if self.plan.shape is AnswerShape.TREND and _FELT.search(self.words):
+                yield from self._rated(text)
             return
         if not self.fact.said.search(text):
             return
@@ -238,6 +263,17 @@ class ThingInTime:
             said = self.fact.said.search(text, start, end)
             if said and not (self.fact.unless and self.fact.unless.search(text, start, end)):
                 yield Mention(*said.span(), start, end)
+
+    def _rated(self, text: str) -> Iterator[Mention]:
+        """Where the next sentences say how bad it is without its name: "now he rates them at about 6/10"."""
+        told = {mention.sentence_start for mention in self.finding.mentions(text)}
+        goes_on = told and _GOES_ON.match(text) is not None  # a passage that begins within a paragraph
+        since = 0 if goes_on else RATED_SENTENCES_MAX + 1
+        for start, end in passage_sentences(text):
+            since = 0 if start in told else since + 1
+            rating = _RATING.search(text, start, end) if 0 < since <= RATED_SENTENCES_MAX else None
+            if rating is not None and _RATES.search(text, start, end):
+                yield Mention(*rating.span(), start, end)
 
     def _abbreviated(self, text: str) -> Iterator[Mention]:
         """Short forms in small letters, which only their value tells from words: "Wt 176 lb"."""

@@ -124,6 +124,7 @@ class Trend:
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
         read, found = found_in_time(asked)
+        found = found.of_ratings
         dated = within(found.dated, asked.plan.time)
         if not dated:
             return nothing_dated(asked, read, found)

@@ -1,24 +1,30 @@
 """How many visits a patient had, and how many times something was done, by the days of the notes that say so.
 
-Decides that a day counts once, and that what a note tells as history is not counted again. Says what was counted: a
-number of notes is none of events where several notes tell of one. Refuses notes without a date, of which no one knows
-whether they are of one day, unless there is only one.
+Decides that a number which the newest note says goes before one that is counted here, that a day counts once, and
+that what a note tells as history is not counted again. Says what was counted: a number of notes is none of events
+where several notes tell of one. Refuses notes without a date, of which no one knows whether they are of one day,
+unless there is only one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
+from pipeline.answering.questions.asked.count import asked_count
+from pipeline.answering.questions.asked.patients import framed
+from pipeline.answering.questions.asked.time import asked_time
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.lists.kinds_in_prose import SAID_IN
 from pipeline.answering.shapes.other_words import may_be_called
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, patient_notes
-from pipeline.answering.shapes.reply import NOT_STATED, Counted, PlannedQuestion, Quotation, Reply
-from pipeline.answering.shapes.said import AskedThing, said_in
+from pipeline.answering.shapes.reply import NOT_STATED, Counted, Lead, PlannedQuestion, Quotation, Reply
+from pipeline.answering.shapes.said import HAS, AskedThing, Said, said_in
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.structure.assertion import AssertionKind
 from pipeline.text.structure.section_kinds import SectionKind
+from pipeline.text.structure.told_numbers import told_number
 
 DAYS_MAX = 100
 """Days that are shown; more are counted."""
@@ -45,10 +51,36 @@ class VisitCount:
         thing = AskedThing.of(asked.plan)
         if not thing.finding.keys:
             return None
+        if (told := _told_number(read, thing)) is not None:
+            return told
+        counted = asked_count(asked_time(framed(asked.plan.text, asked.plan.patients))[1])
+        if counted is not None and counted.by_number:
+            return None  # a sentence may say it otherwise
         mentioned = [line for note in read.notes if (line := _done_in(note, thing))]
         if mentioned:
             return _counted(mentioned, partial(_times, what=asked.plan.finding))
         return None if _may_be_told(read, thing) else NOT_STATED
+
+
+def _told_number(read: PatientNotes, thing: AskedThing) -> Reply | None:
+    """The number that the newest note which counts says; None where none does, or it says two."""
+    for note in read.notes:
+        counted = {
+            number: said.quotation
+            for passage in note.passages
+            for said in said_in(passage.hit, thing)
+            if said.kind in HAS and (number := _number(said)) is not None
+        }
+        if counted:
+            number, quotation = next(iter(counted.items()))
+            line = replace(quotation, names_patient=False)
+            return Reply((Lead(f"{number}, as the note counts it:"), line)) if len(counted) == 1 else None
+    return None
+
+
+def _number(said: Said) -> int | None:
+    line = said.quotation
+    return told_number(line.hit.text[line.start : line.end], said.words)
 
 
 def _counted(lines: Sequence[Quotation], say: Callable[[int], str]) -> Reply | None:

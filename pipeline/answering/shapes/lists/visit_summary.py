@@ -36,6 +36,8 @@ PARTS: tuple[tuple[str, frozenset[SectionKind], int], ...] = (
     ("Instructions", frozenset([_K.INSTRUCTIONS, _K.DISPOSITION]), 6),
 )
 """What a summary says in its order, where it is written, and how many sentences of it are shown."""
+ONE_PART_MAX = 20
+"""Sentences of a note that has one of the parts alone."""
 WITHOUT_SECTIONS_MAX = 8
 _EXAMINED = frozenset([ThingKind.IMAGING, ThingKind.PROCEDURE])
 _STAY = re.compile(
@@ -78,14 +80,11 @@ def _meant(notes: Sequence[PatientNote], plan: QuestionPlan) -> Sequence[Patient
 
 def _summary(note: PatientNote) -> Iterator[ReplyLine]:
     told: set[str] = set()
-    found = False
-    for part, kinds, most in PARTS:
-        quoted = _sentences(note, kinds, told)[:most]
-        if quoted:
-            found = True
-            yield Lead(f"{part} ({note.called}):")
-            yield from quoted
-    if not found:
+    parts = [(part, most, quoted) for part, kinds, most in PARTS if (quoted := _sentences(note, kinds, told))]
+    for part, most, quoted in parts:
+        yield Lead(f"{part} ({note.called}):")
+        yield from quoted[: most if len(parts) > 1 else ONE_PART_MAX]
+    if not parts:
         yield from _plainly(note, told)
 
 
