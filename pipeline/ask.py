@@ -59,7 +59,8 @@ def process_query(
 ) -> Answer:
     """Answer one question from the indexed notes, and from the images next to them.
 
-    `image`: a file to ask with, or its bytes; the text may then be empty, which asks for similar images.
+    `image`: a file to ask with, or its bytes; the text may then be empty, which asks for similar images. It is read in
+    a process of its own, so a script calls this below `if __name__ == "__main__":`.
 
     Opens the models and the store, which costs a fraction of a second; to ask many questions, keep one
     `open_answering(settings)` open and call its `answer`. Raises a ChartwellError where it cannot run; a question

@@ -128,6 +128,14 @@ _SPINES = MappingProxyType(
         "SSPINE": "sacral spine",
     }
 )
+_VIEWS = MappingProxyType(
+    {
+        "LL": "left lateral",
+        "RL": "right lateral",
+        "LLD": "left lateral decubitus",
+        "RLD": "right lateral decubitus",
+    }
+)
 _SIDES = MappingProxyType({"L": "left", "R": "right", "B": "bilateral"})
 
 
@@ -156,9 +164,10 @@ def image_called(image: ImageDescription | FoundImage) -> str:
         _MODALITIES.get(image.modality, f"{image.modality} image".strip()),
     )
     called = " ".join(word for word in words if word)
-    view = f"{image.view if len(image.view) < 4 else _plain(image.view)} view" if image.view else ""
+    view = _VIEWS.get(image.view, image.view if len(image.view) < 4 else _plain(image.view))
     frame = f"frame {image.frame} of {image.frames}" if image.frames > 1 else ""
-    return ", ".join(part for part in (called[:1].upper() + called[1:], view, frame) if part)
+    parts = (called[:1].upper() + called[1:], f"{view} view" if view else "", frame)
+    return ", ".join(part for part in parts if part)
 
 
 def day_in_words(image: ImageDescription | FoundImage) -> str:

@@ -60,6 +60,7 @@ TEXTS = {
         {"modality": "", "body_part": "", "view": "", "findings": (), "date": None},
         "Image, undated.",
     ),
+    "lateral": ({"view": "LL", "findings": ()}, "Chest X-ray, left lateral view, 4 March 2019."),
     "a kind without a name": (
         {"modality": "ZZ", "body_part": "LSPINE", "view": "LATERAL", "findings": ()},
         "Lumbar spine ZZ image, lateral view, 4 March 2019.",

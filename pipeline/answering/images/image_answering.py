@@ -134,14 +134,14 @@ class ImageAnswering:
         elif found.shown and (question.filters.patient_ids or asked.plainly or asked.shown):
             yield from self._beside(understood, found, watch)
         elif question.filters.patient_ids:
-            yield from self._without_films(understood, asked, found.nothing, watch)
+            yield from self._without_films(understood, found.nothing, watch, plainly=asked.plainly)
         else:
             yield from self.inside.stream(understood.question, understood, watch)
 
     def _without_films(
-        self, understood: UnderstoodQuestion, asked: AskedFilms, nothing: str, watch: Stopwatch
+        self, understood: UnderstoodQuestion, nothing: str, watch: Stopwatch, *, plainly: bool
     ) -> Iterator[AnswerEvent]:
-        """What the notes say; that there is no film, where films were asked for by that word, or the notes have nothing
+        """What the notes say; that there is no film, where films were asked for plainly, or the notes have nothing
         either."""
         events = self.inside.stream(understood.question, understood, watch)
         try:
@@ -149,7 +149,7 @@ class ImageAnswering:
                 if not isinstance(event, Finished):
                     yield event
                     continue
-                answer = _saying_there_is_none(event.answer, nothing, plainly=asked.plainly)
+                answer = _saying_there_is_none(event.answer, nothing, plainly=plainly)
                 for statement in answer.statements[len(event.answer.statements) :]:
                     yield Verified(statement)
                 yield Finished(answer)
@@ -170,30 +170,42 @@ class ImageAnswering:
                 "No image embedder is set.",
                 remedy="Set CHARTWELL_IMAGE_EMBEDDER__PROVIDER to local, nim or bedrock.",
             )
-        scope = question.filters.scope
-        if self.images.space() is None:
-            yield from self._alone(question, FilmAnswer(nothing="No image is stored here."), watch)
-            return
         twin = self._stored_twin(image, question.filters)
         whose = image.patient_id or (twin.patient_id if twin else "")
         _require_same(question.filters.patient_ids, whose)
         whose = "" if whose in removed_patients(understood.question.without) else whose
         found, own = self._similar(image, twin, whose, understood, watch)
-        limited = question.filters.patient_ids or (
-            (whose,) if whose and understood.plan.patients.whom != "everyone" else ()
-        )
-        asked = asked_films(understood.plan)
-        if not understood.question.text.strip() or asked.like_the_asked or asked.themselves or not limited:
+        asked, patients = asked_films(understood.plan), question.filters.patient_ids
+        if whose and not patients and understood.plan.patients.whom != "everyone":
+            patients = (whose,)
+        images_alone = not question.text.strip() or asked.like_the_asked or asked.themselves
+        if images_alone or not patients:
             yield from self._alone(question, found, watch)
-            return
-        parts: tuple[UnderstoodPart, ...] = ()
-        if not question.filters.patient_ids:
-            filters = replace(question.filters, patient_ids=limited)
-            understood = UnderstoodQuestion.of(replace(understood.question, filters=filters), self.store)
-            parts = understood_parts(understood.plan, limited, scope, self.store, understood.question)
+        else:
+            yield from self._with_notes(understood, patients, own, found, watch)
+
+    def _with_notes(
+        self,
+        understood: UnderstoodQuestion,
+        patients: tuple[str, ...],
+        own: Sequence[StoredFilm],
+        found: FilmAnswer,
+        watch: Stopwatch,
+    ) -> Iterator[AnswerEvent]:
+        """What the notes of these patients say, and their films. Whom the image alone names is told as understood."""
+        filters, parts = understood.meant.question.filters, tuple[UnderstoodPart, ...]()
+        if not filters.patient_ids:
+            limited = replace(understood.question, filters=replace(filters, patient_ids=patients))
+            understood = UnderstoodQuestion.of(limited, self.store)
+            parts = understood_parts(understood.plan, patients, filters.scope, self.store, limited)
         if self.reads_passages:
             understood = replace(understood, evidence=self._reports(own, understood, found.told))
-        for event in self._beside(understood, found, watch):
+        beside = (
+            self._beside(understood, found, watch)
+            if found.shown
+            else self._without_films(understood, found.nothing, watch, plainly=True)
+        )
+        for event in beside:
             match event:
                 case Retrieved():
                     yield replace(event, understood=parts)
@@ -218,6 +230,8 @@ class ImageAnswering:
     ) -> tuple[FilmAnswer, tuple[StoredFilm, ...]]:
         """Films that look like it: those of the patient to be told, others to be shown."""
         assert self.image_embedder is not None
+        if self.images.space() is None:
+            return FilmAnswer(nothing="No image is stored here."), ()
         with watch.stage("embed"):
             vector = image_vector(image, self.image_embedder, self.images)
         asked, filters = asked_films(understood.plan), understood.meant.question.filters
@@ -349,7 +363,7 @@ def _one_of_each_series(hits: Sequence[ImageHit]) -> list[ImageHit]:
 def _saying_there_is_none(answer: Answer, nothing: str, *, plainly: bool) -> Answer:
     if answer.outcome == "nothing_relevant" and answer.reason in _NOT_FOUND and not answer.statements:
         return replace(answer, text=f"{answer.text} {nothing}")
-    if plainly and answer.outcome == "answered":
+    if plainly and answer.statements:
         statements = (*answer.statements, Statement(nothing, ()))
         return replace(answer, statements=statements, text=f"{answer.text}\n{nothing}")
     return answer

@@ -84,22 +84,28 @@ def images_asked_for(
     admitted = images_inside(filters)
     most = FILMS_OF_PATIENTS_MAX if filters.patient_ids else FILMS_READ_MAX
     held = _read(images, admitted, most)
-    in_time = [film for film in held if is_in_time(film, time)]
-    fits = {film.image_id: asked.fits(film) for film in in_time}
-    sure = [film for film in in_time if fits[film.image_id] is Fits.YES]
-    chosen = sure or [film for film in in_time if fits[film.image_id] is Fits.UNKNOWN]
-    chosen = [slices[len(slices) // 2] for slices in by_series(_in_order(chosen, asked, time))]
-    uncertain, all_read = bool(chosen) and not sure, len(held) < most
-    if not chosen:
-        return StoredFilms(all_read=all_read)
-    if not asked.label or time.order:
-        return StoredFilms(tuple(map(StoredFilm, chosen)), uncertain, all_read=all_read)
-    labelled = [StoredFilm(film) for film in chosen if asked.is_labelled(film)]
-    if labelled:
-        return StoredFilms(tuple(labelled), uncertain, all_read=all_read)
+    chosen, uncertain = _fitting(held, asked, time)
+    found = StoredFilms(uncertain=uncertain, all_read=len(held) < most)
+    labelled = [film for film in chosen if asked.is_labelled(film)]
+    if labelled and not time.order:
+        return replace(found, films=tuple(map(StoredFilm, one_of_each_series(labelled))))
+    chosen = one_of_each_series(chosen)
+    if not asked.label or time.order or not chosen:
+        return replace(found, films=tuple(map(StoredFilm, chosen)))
     reported = _by_report(asked.label, chosen, notes, filters.scope)
     others = reported or _by_words(asked, chosen, images, admitted, embedder)
-    return StoredFilms(tuple(others), uncertain, unlabelled=True, all_read=all_read)
+    return replace(found, films=tuple(others), unlabelled=True)
+
+
+def _fitting(
+    held: Sequence[ImageDescription], asked: AskedFilms, time: AskedTime
+) -> tuple[list[ImageDescription], bool]:
+    """The films of kind, part, side and time; where none is known to be, those that may be, and that it is so."""
+    in_time = [film for film in held if is_in_time(film, time)]
+    fits = [(film, asked.fits(film)) for film in in_time]
+    sure = [film for film, how in fits if how is Fits.YES]
+    chosen = _in_order(sure or [film for film, how in fits if how is Fits.UNKNOWN], asked, time)
+    return chosen, bool(chosen) and not sure
 
 
 def is_in_time(film: ImageDescription, time: AskedTime) -> bool:
@@ -110,6 +116,12 @@ def is_in_time(film: ImageDescription, time: AskedTime) -> bool:
     if time.either:
         return film.date is not None and film.date[:10] in time.either
     return time.period.admits(film.date)
+
+
+def one_of_each_series(films: Sequence[ImageDescription]) -> list[ImageDescription]:
+    """Of each series the middle slice, of those that are labelled where any is."""
+    labelled = ([film for film in slices if film.findings] or slices for slices in by_series(films))
+    return [slices[len(slices) // 2] for slices in labelled]
 
 
 def by_series(films: Sequence[ImageDescription]) -> list[list[ImageDescription]]:

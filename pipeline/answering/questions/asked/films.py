@@ -65,16 +65,21 @@ _PARTS: Mapping[str, str] = MappingProxyType(
         "hip": r"hips?",
         "knee": r"knees?",
         "ankle": r"ankles?",
-        "foot": r"foot|feet|toes?",
+        "foot": r"foot|feet",
+        "toe": r"toes?",
         "leg": r"legs?|lower[ _]leg|tibia|fibula",
         "thigh": r"thighs?|femur|upper[ _]leg",
-        "shoulder": r"shoulders?|clavicle",
+        "shoulder": r"shoulders?",
+        "clavicle": r"clavicles?|collar ?bones?",
         "elbow": r"elbows?",
         "forearm": r"forearms?|radius|ulna",
         "upper arm": r"upper[ _]arm|humerus",
         "wrist": r"wrists?",
-        "hand": r"hands?|fingers?|thumbs?",
-        "face": r"face|facial|orbits?|sinus(?:es)?|jaw|mandible",
+        "hand": r"hands?",
+        "finger": r"fingers?|thumbs?",
+        "face": r"face|facial",
+        "sinus": r"sinus(?:es)?",
+        "jaw": r"jaw|mandible",
         "eye": r"eyes?|retina\w*",
     }
 )
@@ -233,7 +238,7 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
     others = _NOTES.search(text) is not None
     plainly = not kinds and _PLAIN.search(text) is not None
     says = not shown and _SAYS.search(text) is not None
-    label = _label_in(text)
+    label = _label_in(text) or _as_label(plan.finding or "")
     themselves = shown or (not label and _THEMSELVES.match(text) is not None)
     return AskedFilms(
         kinds=kinds,
