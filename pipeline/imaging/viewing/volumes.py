@@ -56,6 +56,8 @@ class VolumeFile:
     planes: int
     left_out: int
     """Images of the series that have another size or direction than the one that was chosen."""
+    chosen: int = 1
+    """Which plane the image that was chosen begins with, counted from 1."""
 
 
 def view_volume(view: VolumeView, reading: ReadingOptions) -> VolumeFile:
@@ -75,7 +77,9 @@ def view_volume(view: VolumeView, reading: ReadingOptions) -> VolumeFile:
     for file, digest in others:
         series += (plane for plane in _planes(file, digest, reading) if _belongs(plane, first))
         require_room(len(series), len(series) * first.values.size)
-    return _written(_in_order(series), left_out=len(view.files) - len(series))
+    ordered = _in_order(series)
+    at = next(number for number, plane in enumerate(ordered, start=1) if plane.values is first.values)
+    return replace(_written(ordered, left_out=len(view.files) - len(series)), chosen=at)
 
 
 def _recognised(stream: BinaryIO, content_hash: str) -> ImageFormat:

@@ -144,6 +144,7 @@ async def volume(
         **PRIVATE,
         "Content-Length": str(len(made.content)),
         "X-Chartwell-Planes": str(made.planes),
+        "X-Chartwell-Plane": str(made.chosen),
         "X-Chartwell-Left-Out": str(made.left_out),
     }
     return StreamingResponse(_chunks(made.content), media_type="application/octet-stream", headers=headers)

@@ -22,6 +22,8 @@ from pipeline.records import Retrieved, Verified
 from pipeline.service.dependencies import Services
 from pipeline.service.middleware.authentication import Caller
 from pipeline.service.pages.errors import ProblemView
+from pipeline.service.pages.film_views import data_address
+from pipeline.service.pages.films import films_shown
 from pipeline.service.pages.register import names_of, patient_view
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.view_models import (
@@ -71,13 +73,17 @@ class AnswerFragments:
         self._found = False
 
     async def events(self, answer: RunningAnswer) -> AsyncIterator[ServerSentEvent]:
+        image = answer.asked.question.image
         turn = Exchange(
             answer.asked.question_id,
             answer.turn.conversation_id,
             answer.asked.question.text,
             self._filters.words,
             dt.datetime.now(dt.UTC),
-            again=self._filters,
+            again=self._filters
+            if image is None
+            else None,  # it is kept nowhere: the same cannot be asked again
+            asked_film=data_address(image.content) if image else "",
         )
         try:
             async for event in self._with_pauses(answer, turn):
@@ -102,7 +108,7 @@ class AnswerFragments:
                 event = following.result()
                 if event is None:
                     return
-                turn = await self._with_names(turn, event)
+                turn = await self._with_names(answer, turn, event)
                 patient = await self._patient_of(answer, event)
                 for said in self._said(answer, turn, event, patient):
                     yield said
@@ -110,8 +116,13 @@ class AnswerFragments:
         finally:
             following.cancel()
 
-    async def _with_names(self, turn: Exchange, event: QueueEvent) -> Exchange:
-        """What patients are called, where it does not go without saying whose passages these are."""
+    async def _with_names(self, answer: RunningAnswer, turn: Exchange, event: QueueEvent) -> Exchange:
+        """What patients are called, where it does not go without saying whose passages these are; always for films."""
+        if isinstance(event, AnswerEnded) and event.answer.images:
+            films = await run_in_threadpool(
+                films_shown, self._services, self._scope, event.answer.images, _meant(answer, event)
+            )
+            return replace(turn, films=films)
         if not isinstance(event, Retrieved):
             return turn
         patients = {hit.patient_id for hit in event.passages}
@@ -188,6 +199,13 @@ class AnswerFragments:
             return f"{why_nothing(whole.reason)[0]}."
         said = f"Answered: {_many(self._statements, 'statement')}, {_many(len(whole.citations), 'source')}."
         return f"{said} {whole.missing}" if whole.missing else said
+
+
+def _meant(answer: RunningAnswer, ended: AnswerEnded) -> tuple[str, ...]:
+    """Whose films are the ones that were asked for: the patient's of whom the answer is, or of the film asked with."""
+    patient_id = _going_on_with(answer, AnswerView.of(whole_of(answer, ended)))
+    image = answer.asked.question.image
+    return tuple(each for each in (patient_id or (image.patient_id if image else ""),) if each)
 
 
 def _going_on_with(answer: RunningAnswer, whole: AnswerView) -> str:

@@ -20,6 +20,7 @@ from pipeline.answering.questions.patient_meant import patient_meant
 from pipeline.errors import ChartwellError
 from pipeline.records import AccessScope, Question
 from pipeline.service.access.policy import Action, Principal, allowed
+from pipeline.service.api.images import read_asked_image
 from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.api.patients import find_patients
 from pipeline.service.audit.receipts import filters_from
@@ -30,7 +31,13 @@ from pipeline.service.pages.answer_fragments import AnswerFragments
 from pipeline.service.pages.dependencies import Line, Lines, RendererHere, ThingId
 from pipeline.service.pages.errors import ProblemView, is_part
 from pipeline.service.pages.film_views import OpenFilmView, film_address
-from pipeline.service.pages.films import FRAME_MAX, open_film
+from pipeline.service.pages.films import (
+    FRAME_MAX,
+    film_bytes_max,
+    films_shown,
+    open_film,
+    standard_base64,
+)
 from pipeline.service.pages.register import chosen_patient, names_of, patient_view
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.view_models import (
@@ -48,6 +55,7 @@ from pipeline.service.questions.follow_up import in_context
 from pipeline.service.questions.streaming import PING_SECONDS, while_connected
 from pipeline.service.schemas.ask import AskRequest, FilterFields, NoticeOut
 from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
+from pipeline.service.schemas.images import GivenImage
 
 router = APIRouter(include_in_schema=False)
 
@@ -167,10 +175,18 @@ def _turns(
     named = {turn.id: turn.answer.patients for turn in turns if turn.answer and turn.answer.names_patients}
     names = names_of(services, principal.scope, {each for patients in named.values() for each in patients})
     turns = [replace(turn, names=names) if turn.id in named else turn for turn in turns]
+    turns = [
+        replace(turn, films=films_shown(services, principal.scope, turn.answer.images, turn.answer.patients))
+        if turn.answer and turn.answer.images
+        else turn
+        for turn in turns
+    ]
     if turns and (answer := turns[-1].answer) is not None and answer.receipt_id:
         try:
             kept = services.receipts.own(principal, answer.receipt_id).record
         except NotKnown:  # it outlived its receipt
+            return turns
+        if kept.get("image"):  # it was kept nowhere, so the same cannot be asked again
             return turns
         filters = filters_from(kept["filters"], principal.scope)
         asked = Question(turns[-1].question, filters, without=tuple(kept.get("plan", {}).get("without", ())))
@@ -213,6 +229,7 @@ def _page(
         "corpus_notes": corpus.corpus_notes,
         "corpus_code": corpus.corpus_code,
         "may_jobs": allowed(principal, Action.START_JOBS),
+        "film_bytes_max": film_bytes_max(services),
         "question_characters_max": services.settings.service.question_characters_max,
     }
     return renderer.page(request, "ask.html", here="ask", **{**shown, **values})
@@ -270,16 +287,20 @@ async def ask(
     any_patient: Line = "",
     without: Lines | None = None,
     again: Line = "",
+    image: Annotated[str, Form()] = "",
 ) -> Response:
     """Ask: the answer as it is made, or, without JavaScript, its conversation once it is whole."""
     removed = tuple(dict.fromkeys(without or ()))
     if f"patient:{patient_id.strip()}" in removed:
         patient_id = ""
     filters = FilterValues(patient_id.strip(), document_type, domain, since, until, without=removed)
-    body = _body(question, conversation_id, filters)
+    body = _body(question, conversation_id, filters, image)
     refuse_longer(body.question, services.settings.service.question_characters_max)
     principal = caller.principal
     asked = body.asked(principal.scope, services.settings.answering.top_k)
+    if body.image is not None:
+        film = await read_asked_image(request, services, principal, body.image.content_base64)
+        asked = replace(asked, image=film)
     context = await in_context(
         services, principal, asked, body.conversation_id, any_patient=any_patient == "yes"
     )
@@ -304,11 +325,12 @@ async def ask(
     return RedirectResponse(f"/conversations/{answer.turn.conversation_id}", status_code=303)
 
 
-def _body(question: str, conversation_id: str, filters: FilterValues) -> AskRequest:
+def _body(question: str, conversation_id: str, filters: FilterValues, image: str) -> AskRequest:
     """Raises BadRequest where a field is not as the interface takes it."""
     try:
         return AskRequest(
             question=question,
+            image=GivenImage(content_base64=standard_base64(image)) if image else None,
             conversation_id=conversation_id or None,
             without=list(filters.without),
             filters=FilterFields(

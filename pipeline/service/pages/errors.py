@@ -17,7 +17,9 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from pipeline.errors import ChartwellError
+from pipeline.service.errors import ImageRefused
 from pipeline.service.pages.rendering import Renderer
+from pipeline.service.pages.wording import REFUSED_FILMS
 from pipeline.service.problems import headers_of, problem_of, response_of
 
 TITLES: Mapping[int, str] = MappingProxyType(
@@ -38,6 +40,7 @@ TITLES: Mapping[int, str] = MappingProxyType(
     }
 )
 FAILED = "Something went wrong"
+FILM_REFUSED = "This film was not taken"
 FORM_REMEDY = "Correct what is listed, then send it again."
 HTMX = "HX-Request"
 CURRENT = "HX-Current-URL"
@@ -61,11 +64,13 @@ class ProblemView:
     def of(cls, error: ChartwellError, request_id: str) -> ProblemView:
         problem = problem_of(error, request_id)
         remedy = FORM_REMEDY if problem.errors else problem.remedy
+        title = TITLES.get(problem.status, FAILED)
+        if isinstance(error, ImageRefused):
+            title, remedy = FILM_REFUSED, REFUSED_FILMS.get(error.kind, remedy)
         wait = headers_of(error).get("Retry-After")
         if wait is not None:
             remedy += f" It can be tried again in {wait} s."
         fields = tuple(f"{each.where.rpartition('.')[2]}: {each.problem}" for each in problem.errors or ())
-        title = TITLES.get(problem.status, FAILED)
         return cls(
             problem.status, title, problem.detail, remedy, problem.code, problem.id, error.transient, fields
         )

@@ -6,6 +6,7 @@ and what a screen reader is told in place of a picture. Knows no store and no re
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -98,6 +99,8 @@ class OpenFilmView:
     description: ImageDescription
     whose: str
     frame: int
+    series: int = 1
+    """Images of its series that the person may see, where it is one slice of it; else 1."""
 
     @property
     def card(self) -> FilmView:
@@ -168,3 +171,9 @@ def film_address(image_id: str, frame: int = 0) -> str:
 def api_address(image_id: str, part: str) -> str:
     """Where the interface has something of an image."""
     return f"/v1/images/{quote(image_id, safe='')}/{part}"
+
+
+def data_address(picture: bytes) -> str:
+    """A picture of ours in an address, for a page that shows what is kept nowhere."""
+    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

@@ -11,18 +11,26 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Form, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
 from pipeline.images import MODALITIES_CALLED, ImageFilters, found_image
-from pipeline.records import AccessScope, FoundImage
+from pipeline.records import AccessScope, AskedImage, FoundImage
 from pipeline.service.access.policy import Action, Principal, allowed
-from pipeline.service.api.images import list_images, read_image_of
+from pipeline.service.api.images import (
+    list_images,
+    read_asked_image,
+    read_image_of,
+    search_images,
+    similar_to,
+)
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
-from pipeline.service.pages.dependencies import RendererHere
+from pipeline.service.pages.dependencies import Line, RendererHere
 from pipeline.service.pages.errors import is_part
-from pipeline.service.pages.film_views import FilmGroup, OpenFilmView, film_groups
+from pipeline.service.pages.film_views import FilmGroup, FilmView, OpenFilmView, film_groups
 from pipeline.service.pages.register import names_of
+from pipeline.service.pages.rendering import Renderer
 from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
 
 router = APIRouter(include_in_schema=False, dependencies=[requires(Action.READ_NOTE)])
@@ -35,11 +43,16 @@ FRAME_MAX = 100_000
 SKIP_MAX = 100_000
 BODY_PARTS = ("chest", "abdomen", "head", "hand", "knee", "hip", "spine", "pelvis", "foot", "shoulder")
 """What a list offers; any other may be typed."""
+SIMILAR = 6
+"""Films that are shown next to one."""
 NONE_YET = "Nothing that you can see is indexed. An administrator can index films or widen your access."
+NONE_ALIKE = "No film that you can see comes near it. Take filters away, or search by another one."
 NONE_HERE = "Take a filter away, or ask about another patient."
 
 Word = Annotated[Text, Query(max_length=ID_CHARACTERS_MAX)]
-Day = Annotated[str, Query(pattern=r"^(\d{4}-\d{2}-\d{2})?$")]
+DAY = r"^(\d{4}-\d{2}-\d{2})?$"
+Day = Annotated[str, Query(pattern=DAY)]
+DayField = Annotated[str, Form(pattern=DAY)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,7 @@ def films(
         here="films",
         modalities=tuple(MODALITIES_CALLED),
         body_parts=BODY_PARTS,
+        bytes_max=film_bytes_max(services),
         **values,
     )
 
@@ -114,14 +128,16 @@ def _found(
     *,
     skip: int = 0,
     more: int = 0,
+    patient_id: str = "",
     by_film: bool = False,
 ) -> dict[str, Any]:
-    names = names_of(services, principal.scope, {each.patient_id for each in images})
+    patients = {each.patient_id for each in images} | ({patient_id} if patient_id else set())
+    names = names_of(services, principal.scope, patients)
     number = len(images)
     nothing = "No film has all of this" if filters.any else "There are no films yet"
     heading = f"Films, the newest first{f', from {skip + 1}' if skip else ''}" if images else nothing
     return {
-        "found": film_groups(images, names),
+        "found": film_groups(images, names, patient_id),
         "heading": heading,
         "advice": NONE_HERE if filters.any else NONE_YET,
         "summary": f"{number} film{'s' if number != 1 else ''}{' and more' if more else ''}.",
@@ -131,6 +147,56 @@ def _found(
         "skip": skip,
         "more": more,
     }
+
+
+@router.post("/films/search", dependencies=[requires(Action.SEARCH)])
+async def search(
+    request: Request,
+    services: ServicesDep,
+    principal: PrincipalHere,
+    renderer: RendererHere,
+    image: Annotated[str, Form()] = "",
+    patient_id: Line = "",
+    modality: Line = "",
+    body_part: Line = "",
+    since: DayField = "",
+    until: DayField = "",
+) -> HTMLResponse:
+    """Films that look like the one that is handed in, as a part of the page."""
+    filters = FilmFilters(patient_id.strip(), modality.strip(), body_part.strip(), since, until)
+    asked = await read_asked_image(request, services, principal, standard_base64(image))
+    return await run_in_threadpool(_alike, services, principal, renderer, asked, filters)
+
+
+def _alike(
+    services: Services, principal: Principal, renderer: Renderer, asked: AskedImage, filters: FilmFilters
+) -> HTMLResponse:
+    images = search_images(services, principal, asked, filters.within(principal.scope), limit=PAGE)
+    values = _found(services, principal, images, filters, patient_id=asked.patient_id, by_film=True)
+    heading = "Films that look like yours" if images else "No film looks like yours"
+    return renderer.fragment(
+        "film_fragment.html", part="found", **values | {"heading": heading, "advice": NONE_ALIKE}
+    )
+
+
+@router.get("/similar-films", dependencies=[requires(Action.SEARCH)])
+def similar(
+    request: Request,
+    services: ServicesDep,
+    principal: PrincipalHere,
+    renderer: RendererHere,
+    image_id: Word,
+    beside: Annotated[str, Query(max_length=3)] = "",
+) -> HTMLResponse:
+    """Films that look like one that is stored, those of its patient first."""
+    described, images = similar_to(services, principal, image_id, limit=SIMILAR)
+    patients = {described.patient_id, *(each.patient_id for each in images)}
+    names = names_of(services, principal.scope, patients)
+    found = film_groups(images, names, described.patient_id)
+    if is_part(request):
+        return renderer.fragment("film_fragment.html", part="similar", found=found, beside=beside == "yes")
+    of = FilmView(found_image(described, "metadata"), names[described.patient_id])
+    return renderer.page(request, "film_similar.html", here="films", found=found, of=of)
 
 
 @router.get("/films/{image_id:path}")
@@ -145,7 +211,7 @@ def film(
     """A film, on a page of its own or next to an answer."""
     shown = open_film(services, principal, image_id, frame)
     if is_part(request):
-        return renderer.fragment("film_fragment.html", shown=shown)
+        return renderer.fragment("film_fragment.html", part="film", shown=shown)
     return renderer.page(request, "film.html", here="films", shown=shown)
 
 
@@ -154,7 +220,8 @@ def open_film(services: Services, principal: Principal, image_id: str, frame: in
     description = read_image_of(services, principal, image_id)
     whose = names_of(services, principal.scope, {description.patient_id})[description.patient_id]
     shown = frame if 1 <= frame <= description.frames else description.frame
-    return OpenFilmView(description, whose, shown)
+    series = len(services.images.series(description, principal.scope)) if description.frames == 1 else 1
+    return OpenFilmView(description, whose, shown, series)
 
 
 def films_of(services: Services, principal: Principal, patient_id: str) -> tuple[FilmGroup, ...]:
@@ -165,3 +232,28 @@ def films_of(services: Services, principal: Principal, patient_id: str) -> tuple
     found, _ = list_images(services, principal, filters, skip=0, limit=OF_A_PATIENT)
     names = names_of(services, principal.scope, {patient_id}) if found else {}
     return film_groups([found_image(each, "metadata") for each in found], names)
+
+
+def films_shown(
+    services: Services,
+    scope: AccessScope,
+    images: Sequence[FoundImage],
+    patient_ids: Sequence[str],
+) -> tuple[FilmGroup, ...]:
+    """Films next to an answer. `patient_ids`: of whom the answer is; of several, or of no one, films are not parted."""
+    names = names_of(services, scope, {each.patient_id for each in images} | set(patient_ids))
+    return film_groups(images, names, patient_ids[0] if len(patient_ids) == 1 else "")
+
+
+def film_bytes_max(services: Services) -> int:
+    """How large a film to ask with may be; 0 where none can be asked with, because there is none or nothing compares
+    them."""
+    settings = services.settings
+    can = settings.image_embedder.provider != "none" and services.images.any()
+    return settings.service.image_mib_max * 2**20 if can else 0
+
+
+def standard_base64(sent: str) -> str:
+    """As the page's script sends a file, without the signs that a form would have to escape, in the alphabet of the
+    interface."""
+    return sent.replace("-", "+").replace("_", "/") + "=" * (-len(sent) % 4)

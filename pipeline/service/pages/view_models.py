@@ -10,15 +10,15 @@ import datetime as dt
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, TypeAlias, get_args
+from typing import Any, ClassVar, TypeAlias, get_args
 from urllib.parse import quote, urlencode
 
 from pipeline.answering.endings import what_is_missing
 from pipeline.patients import RegisteredPatient
-from pipeline.records import Document, Outcome, Question
+from pipeline.records import Document, FoundImage, Outcome, Question
 from pipeline.service.audit.receipts import NAMING, notices_from
 from pipeline.service.conversations.store import ConversationMessage
-from pipeline.service.pages.film_views import film_address
+from pipeline.service.pages.film_views import FilmGroup, film_address
 from pipeline.service.pages.wording import QUOTES_ONLY, age_words, part_words
 from pipeline.service.schemas.ask import (
     AnswerOut,
@@ -159,6 +159,8 @@ class AnswerView:
     """In words, where the answer is not whole."""
     seen: tuple[SeenOut, ...] = ()
     """What a vision model says of pictures, not checked."""
+    images: tuple[FoundImage, ...] = ()
+    """Shown next to it, with whose they are."""
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -211,6 +213,7 @@ class AnswerView:
             answer,
             what_is_missing(answer.ending, answer.usage.completion_tokens),
             tuple(answer.seen),
+            tuple(_found_image(each.model_dump()) for each in answer.images),
         )
 
     @classmethod
@@ -238,7 +241,12 @@ class AnswerView:
             tuple(UnderstoodPartOut.model_validate(each) for each in content.get("understood", ())),
             missing=what_is_missing(content.get("answer_ending"), content.get("completion_tokens", 0)),
             seen=tuple(SeenOut.model_validate(each) for each in content.get("seen", ())),
+            images=tuple(_found_image(each) for each in content.get("images", ())),
         )
+
+
+def _found_image(fields: Mapping[str, Any]) -> FoundImage:
+    return FoundImage(**{**fields, "findings": tuple(fields["findings"])})
 
 
 def choices_in(notices: Iterable[NoticeOut]) -> tuple[ChoiceView, ...]:
@@ -284,6 +292,10 @@ class Exchange:
     """What the person said of it, in words."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What patients are called, by id, where statements are of several; else empty, and none is named on each."""
+    films: tuple[FilmGroup, ...] = ()
+    """Next to the answer: those of the patient who is meant, then those of others."""
+    asked_film: str = ""
+    """The picture that the question came with, cleaned, as a data address; empty later: it is kept nowhere."""
     again: FilterValues | None = None
     """With which filters it can be asked again; None where that is not known any more."""
 

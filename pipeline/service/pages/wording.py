@@ -103,6 +103,24 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
 )
 
 
+_CHOOSE_A_FILM = "Choose an X-ray, a slice or a photograph as DICOM, PNG, JPEG or NIfTI."
+_EXPORT_AGAIN = "Export it again from where it came, as PNG or JPEG if it can be, and choose that file."
+_ONE_PICTURE = "Export one picture of it, smaller, as PNG or JPEG."
+_NOTHING_TO_COMPARE = "Choose the film itself: this one shows nothing to compare."
+REFUSED_FILMS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("other-format", "not-an-image", "empty"), _CHOOSE_A_FILM),
+        **dict.fromkeys(
+            ("truncated", "damaged", "header", "hung", "died", "transfer-syntax", "unopened", "fault"),
+            _EXPORT_AGAIN,
+        ),
+        **dict.fromkeys(("too-large", "colours", "animated", "video", "whole-slide"), _ONE_PICTURE),
+        **dict.fromkeys(("too-small", "blank", "mask", "segmentation", "surface"), _NOTHING_TO_COMPARE),
+        "text-in-pixels": "It shows text that may be someone's name. Export it without names, and choose that file.",
+        "text-not-read": "Whether it shows a name cannot be told here. Ask an administrator to switch that reading on.",
+    }
+)
+"""What to do about a film that is not taken, by the kind of the refusal; others say it well themselves."""
 ALIKE: Sequence[tuple[float, str]] = ((0.9, "very alike"), (0.75, "alike"), (0.6, "somewhat alike"))
 """From which cosine on two films are called so."""
 HARDLY_ALIKE = "hardly alike"

@@ -151,8 +151,6 @@ document.addEventListener(
   "submit",
   (event) => {
     if (!asks(event.target)) return;
-    const question = byId("question");
-    if (event.target.id === "ask" && filmIn(event.target) && !question.value.trim()) question.value = LOOKS_LIKE;
     if (event.target.id !== "ask" && isBusy()) {
       event.preventDefault();
       event.stopPropagation();
@@ -276,7 +274,6 @@ function orderBy(list, name) {
 
 const MEBIBYTE = 2 ** 20;
 const mebibytes = (bytes) => `${(bytes / MEBIBYTE).toFixed(1)} MB`;
-const LOOKS_LIKE = "Which films look like this one?";
 
 function asDataUrl(file) {
   return new Promise((resolve, reject) => {
@@ -299,6 +296,8 @@ function setFilm(box, { name = "", content = "", preview = "", said = "", bad = 
   place.textContent = said;
   place.toggleAttribute("data-bad", bad);
   box.querySelector("[data-film-file]").value = "";
+  const question = box.closest("form").elements.question;
+  if (question) question.required = !content; // a film alone asks for those that look like it
 }
 
 async function attachFilm(box, file) {

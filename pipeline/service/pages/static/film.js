@@ -40,6 +40,7 @@ function edgeMax() {
 const DIMENSIONS = 40;
 const DATATYPE = 70;
 const SPACING = 76;
+const WINDOW = 124;
 const QFORM = 252;
 const SFORM = 254;
 const AFFINE = 280;
@@ -64,7 +65,8 @@ function laidOut(buffer, plane) {
       view.setFloat32(AFFINE + 16 * axis + 12, (-step * (count - 1)) / 2, true);
     });
   }
-  return { longest: Math.max(columns, rows, slices), colour: view.getInt16(DATATYPE, true) === RGB };
+  const [high, low] = [0, 4].map((at) => view.getFloat32(WINDOW + at, true));
+  return { low, high, longest: Math.max(columns, rows, slices), colour: view.getInt16(DATATYPE, true) === RGB };
 }
 
 async function fetched(address) {
@@ -74,7 +76,7 @@ async function fetched(address) {
     await response.body.cancel();
     throw new Error("too many pixels for a browser");
   }
-  return response.arrayBuffer();
+  return { buffer: await response.arrayBuffer(), plane: Number(response.headers.get("X-Chartwell-Plane")) || 1 };
 }
 
 // --- two ways to show it: each draws what `look` says
@@ -111,7 +113,7 @@ class Drawn {
   static async open(canvas, { Niivue, NVImage }, address, plane) {
     const most = edgeMax();
     if (!most) throw new Error("no WebGL");
-    const buffer = await fetched(address);
+    const { buffer, plane: chosen } = await fetched(address);
     const shape = laidOut(buffer, plane);
     if (shape.longest > most) throw new Error("more pixels than WebGL takes");
     const viewer = new Niivue({
@@ -130,14 +132,13 @@ class Drawn {
     viewer.setSliceType(type);
     const volume = await NVImage.loadFromUrl({ url: "film.nii", name: "film.nii", buffer });
     const edge = (axis) => volume.dimsRAS[axis + 1] * volume.pixDimsRAS[axis + 1];
-    Object.assign(shape, { width: edge(across), height: edge(down), through, slices: volume.dimsRAS[through + 1] });
+    Object.assign(shape, { chosen, width: edge(across), height: edge(down), through, slices: volume.dimsRAS[through + 1] });
     return new Drawn(canvas, viewer, volume, shape);
   }
 
   constructor(canvas, viewer, volume, shape) {
     Object.assign(this, { canvas, viewer, volume, shape, shown: "" });
     this.range = [volume.global_min, volume.global_max];
-    this.header = [volume.cal_min, volume.cal_max];
   }
 
   draw(look) {
@@ -169,7 +170,7 @@ class Film {
   constructor(root) {
     this.root = root;
     this.picture = root.querySelector(".film-picture");
-    this.frames = Number(root.dataset.frames);
+    this.slices = Number(root.dataset.frames);
     const [centre, width] = numbers(root.dataset.window);
     this.begin(centre ?? 127.5, width ?? 255);
     this.still = new Still(root.querySelector(".film-still"), root.dataset.rendering);
@@ -199,6 +200,16 @@ class Film {
     this.limits = ranges;
   }
 
+  // Of a slice its series, where that makes a volume; else what the file holds.
+  async drawn(canvas, tools) {
+    const { volume, plane, series } = this.root.dataset;
+    if (Number(series) > 1) {
+      const whole = await Drawn.open(canvas, tools, `${volume}?of=series`, plane).catch(() => null);
+      if (whole) return whole;
+    }
+    return Drawn.open(canvas, tools, volume, plane);
+  }
+
   // The pixels in place of the server's picture, where that can be.
   async sharpen() {
     const canvas = this.root.querySelector("canvas");
@@ -206,13 +217,16 @@ class Film {
     try {
       const tools = await loadNiivue(this.root.dataset.viewer);
       canvas.hidden = false;
-      const drawn = await Drawn.open(canvas, tools, this.root.dataset.volume, this.root.dataset.plane);
+      const drawn = await this.drawn(canvas, tools);
       if (!this.root.isConnected) return drawn.close();
-      const [low, high] = drawn.header; // the units of the volume, which are the viewer's
+      const { low, high } = drawn.shape; // in the units of the volume; none where 8 bits are shown as they are
       if (high > low) {
         this.begin((low + high) / 2, high - low, this.look.slice);
       }
-      if (drawn.shape.slices === 1) this.one = true; // of a series only this frame came
+      if (this.slices === 1 && drawn.shape.slices > 1) {
+        this.slices = drawn.shape.slices;
+        this.start.slice = this.look.slice = drawn.shape.chosen - 1;
+      }
       this.setRanges(...drawn.range);
       this.shown = drawn;
       this.root.dataset.shownBy = "viewer";
@@ -231,11 +245,13 @@ class Film {
   update() {
     const { centre, width, slice } = this.look;
     const same = centre === this.start.centre && width === this.start.width;
-    this.shown.draw({ ...this.look, slice: this.one ? 0 : slice, frame: slice + 1, changed: !same });
-    const words = { centre: String(centre), width: String(width), slice: `${slice + 1} of ${this.frames}` };
+    this.shown.draw({ ...this.look, frame: slice + 1, changed: !same });
+    for (const part of this.root.querySelectorAll("[data-film-slices]")) part.hidden = this.slices === 1;
+    const words = { centre: String(centre), width: String(width), slice: `${slice + 1} of ${this.slices}` };
     for (const [name, said] of Object.entries(words)) {
       const field = this.field(name);
       if (!field) continue;
+      if (name === "slice") field.max = this.slices;
       field.value = name === "slice" ? slice + 1 : this.look[name];
       field.setAttribute("aria-valuetext", said);
       this.root.querySelector(`[data-film-value="${name}"]`).textContent = said;
@@ -247,14 +263,14 @@ class Film {
     clearTimeout(this.saying);
     this.saying = setTimeout(() => {
       const { centre, width, slice, zoom } = this.look;
-      const part = this.frames > 1 ? `Slice ${slice + 1} of ${this.frames}. ` : "";
+      const part = this.slices > 1 ? `Slice ${slice + 1} of ${this.slices}. ` : "";
       const place = document.getElementById("said");
       if (place) place.textContent = `${part}Centre ${centre}, width ${width}. Zoom ${zoom.toFixed(1)}.`;
     }, 400);
   }
 
   change(name, value) {
-    const limits = { slice: [0, this.frames - 1], zoom: [ZOOM_MIN, ZOOM_MAX], ...this.limits }[name];
+    const limits = { slice: [0, this.slices - 1], zoom: [ZOOM_MIN, ZOOM_MAX], ...this.limits }[name];
     const wanted = name === "centre" || name === "width" ? round(value, this.step) : value;
     this.look[name] = limits ? clamp(wanted, ...limits) : wanted;
     if (name === "zoom") this.pan(0, 0);
@@ -311,7 +327,7 @@ class Film {
         if (document.activeElement !== picture) return; // a page that is scrolled shall not stop at a film
         event.preventDefault();
         const step = event.deltaY > 0 ? 1 : -1;
-        if (this.frames > 1 && !this.one && !event.ctrlKey) this.change("slice", this.look.slice + step);
+        if (this.slices > 1 && !event.ctrlKey) this.change("slice", this.look.slice + step);
         else this.change("zoom", this.look.zoom * ZOOM_STEP ** -step);
       },
       { passive: false },

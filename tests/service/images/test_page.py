@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import httpx2
@@ -16,16 +16,10 @@ from pipeline.service.pages.film_views import OpenFilmView, film_groups
 from pipeline.service.pages.view_models import beside_address, cited_address, is_film
 from pipeline.service.pages.wording import similarity_words
 from pipeline.service.schemas.ask import CitationOut
-from tests.service.images.gallery import Gallery, gallery
+from tests.service.images.gallery import Gallery
 
 PAGE = {"Accept": "text/html"}
 PART = {"Accept": "text/html", "HX-Request": "true"}
-
-
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
-    with gallery(tmp_path_factory.mktemp("films") / "g") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +38,12 @@ def address(shown: Gallery, name: str) -> str:
 
 
 def listed(shown: Gallery, page: httpx2.Response) -> list[str]:
+    return listed_in(shown, page.text)
+
+
+def listed_in(shown: Gallery, text: str) -> list[str]:
     names = {f"/films/{quote(image_id, safe='')}": name for name, image_id in shown.ids.items()}
-    return [names[each] for each in re.findall(r'class="film-open" href="([^"]+)"', page.text)]
+    return [names[each] for each in re.findall(r'class="film-open" href="([^"]+)"', text)]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +85,63 @@ def test_a_film_says_whose_it_is_and_leads_to_its_report(shown: Gallery, everyon
         assert "Not for diagnosis" in film
         assert 'alt="Chest X-ray, 2 Jan 2021, patient pat-a"' in film
     assert "none that you can see" in everyone.get(address(shown, "ct1.dcm"), headers=PART).text
+
+
+def sent(shown: Gallery, name: str) -> str:
+    """A file as the page's script sends it."""
+    written = base64.urlsafe_b64encode((shown.folder / name).read_bytes()).decode()
+    return written.rstrip("=")
+
+
+def test_films_are_searched_by_one_that_is_sent(
+    shown: Gallery, everyone: httpx2.Client, knees: httpx2.Client
+) -> None:
+    form = {"image": sent(shown, "a1.png")}
+    found = everyone.post("/films/search", data=form, headers=PART)
+    assert listed(shown, found)[0] == "a1.png"
+    assert "very alike, 1.00" in found.text
+    assert "found by how it looks" in found.text
+    assert listed(shown, everyone.post("/films/search", data=form | {"modality": "CT"}, headers=PART))[
+        :1
+    ] != ["a1.png"]
+    assert set(listed(shown, knees.post("/films/search", data=form, headers=PART))) <= {"b0.png", "b1.png"}
+    refused = everyone.post(
+        "/films/search", data={"image": base64.urlsafe_b64encode(b"text").decode()}, headers=PART
+    )
+    assert refused.status_code == 422
+    assert "This film was not taken" in refused.text
+    assert "Choose an X-ray" in refused.text
+
+
+def test_similar_films_stand_under_their_patients(shown: Gallery, everyone: httpx2.Client) -> None:
+    query = {"image_id": shown.ids["a0.png"]}
+    part = everyone.get("/similar-films", params=query | {"beside": "yes"}, headers=PART).text
+    own, _, others = part.partition("films-others")
+    assert "Films of patient pat-a" in own
+    assert "pat-b" not in own
+    assert "pat-a" not in others
+    assert 'hx-target="#beside"' in own
+    page = everyone.get("/similar-films", params=query, headers=PAGE).text
+    assert "<h1>Similar films</h1>" in page
+    assert "Not for diagnosis" in page
+
+
+def test_an_answer_shows_films_and_is_shown_again_with_them(
+    shown: Gallery, everyone: httpx2.Client, knees: httpx2.Client
+) -> None:
+    form = {"image": sent(shown, "a1.png"), "question": ""}
+    stream = everyone.post("/ask", data=form, headers=PART).text
+    assert "Asked with this film, as it was cleaned." in stream
+    assert "a1.png" in listed_in(shown, stream)
+    address = re.findall(r"data: (/conversations/\w+)", stream)[0]
+    kept = everyone.get(address, headers=PAGE).text
+    assert "a1.png" in listed_in(shown, kept)
+    assert "Films that look like this one" in kept
+    assert "data:image" not in kept  # it is kept nowhere
+    assert 'name="again"' not in kept  # so the same cannot be asked again
+    assert not {"a0.png", "a1.png", "a2.png"} & set(
+        listed_in(shown, knees.post("/ask", data=form, headers=PART).text)
+    )
 
 
 # --- views
