@@ -12,13 +12,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
+from pipeline.call_context import cancellation
 from pipeline.errors import UnreadableImage
 from pipeline.indexing.images.originals import Originals
 from pipeline.ports import ImageStore
 from pipeline.records import AccessScope
 
 if TYPE_CHECKING:
-    from pipeline.imaging.reading_pool import ReadingPool
+    from concurrent.futures import Future
+
+    from pipeline.imaging.reading_pool import Outcome, ReadingPool
+
+LOOK_SECONDS = 0.2
 
 
 class StoredPictures:
@@ -51,7 +56,7 @@ class StoredPictures:
                 remedy="Put the file back, or have its folder indexed where it lies now.",
                 kind="unopened",
             )
-        outcome = self._reading().submit(file).result()
+        outcome = _when_read(self._reading().submit(file))
         if isinstance(outcome, UnreadableImage):
             raise outcome
         if outcome.description.content_hash != description.content_hash:
@@ -73,3 +78,13 @@ class StoredPictures:
             if self._pool is None:
                 self._pool = self._stack.enter_context(self._open_pool())
             return self._pool
+
+
+def _when_read(reading: Future[Outcome]) -> Outcome:
+    """Raises Cancelled where no one waits for it any more; what is being read ends by itself."""
+    while True:
+        cancellation.check()
+        try:
+            return reading.result(timeout=LOOK_SECONDS)
+        except TimeoutError:
+            continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,6 +15,7 @@ from pipeline.answering.images.seen_in_words import NOT_CHECKED, seen_in_words
 from pipeline.answering.images.vision_answering import VisionAnswering
 from pipeline.answering.notices import sentence
 from pipeline.backends.embedded.store import EmbeddedStore
+from pipeline.call_context.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.commands.answer_printer import print_answer
 from pipeline.config import Settings, load_settings
 from pipeline.errors import Overloaded, RequestInvalid, UnreadableImage
@@ -295,3 +298,17 @@ def test_while_it_is_asked_back_who_is_meant_nothing_is_described(
 def test_a_text_of_which_nothing_may_be_shown_says_so(store: EmbeddedStore, plain: Answer) -> None:
     (seen,) = asked_of(store, Citing(plain, ()), Model("JANE DOE. MRN 00123456.")).seen
     assert seen_in_words(seen) == f"({seen.withheld} sentences are not shown: they may name someone.)"
+
+
+def test_an_asker_who_leaves_ends_the_request_to_the_model(
+    server: VisionServer, store: EmbeddedStore
+) -> None:
+    answerer = compose_answerer(EMBEDDER, store, Quoting(), settings(server))
+    server.faults.slow_seconds = 30
+    scope = Cancellation(cuts=True)
+    timer = threading.Timer(0.3, scope.cancel)
+    started = time.monotonic()
+    timer.start()
+    with cancellation_scope(scope), pytest.raises(Cancelled):
+        answer(answerer, ASKED)
+    assert time.monotonic() - started < 5

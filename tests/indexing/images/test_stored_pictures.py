@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -11,10 +13,11 @@ import pytest
 
 from pipeline.answering.images.seen_in_words import NOT_CHECKED
 from pipeline.ask import process_query
+from pipeline.call_context.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.commands.answer_printer import print_answer
 from pipeline.errors import UnreadableImage
 from pipeline.imaging.files import ImageFile
-from pipeline.imaging.reading_pool import prepare_file
+from pipeline.imaging.reading_pool import PreparedImage, prepare_file
 from pipeline.indexing.images.originals import Originals
 from pipeline.indexing.images.stored_pictures import StoredPictures
 from pipeline.records import EVERYTHING, AccessScope, Filters
@@ -67,6 +70,24 @@ def test_an_original_that_moved_or_changed_is_shown_to_no_one(
         pictures.picture(next(films.images.image_ids()), EVERYTHING)
     assert caught.value.kind == kind
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_who_leaves_does_not_wait_for_a_file_that_is_slow(films: Films) -> None:
+    class Hanging:
+        def submit(self, _: object) -> Future[PreparedImage]:
+            return Future()
+
+    scope = Cancellation()
+    pool = nullcontext(Hanging())
+    originals = Originals(films.ledger, lambda: True)
+    timer = threading.Timer(0.1, scope.cancel)
+    timer.start()
+    with (
+        closing(StoredPictures(films.images, originals, lambda: pool)) as pictures,  # type: ignore[arg-type,return-value]
+        cancellation_scope(scope),
+        pytest.raises(Cancelled),
+    ):
+        pictures.picture(next(films.images.image_ids()), EVERYTHING)
 
 
 def test_what_a_model_sees_in_a_cited_film_stands_below_the_answer(
