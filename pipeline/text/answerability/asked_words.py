@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from pipeline.text.answerability.said_by import SAID_BY, TERMS_SAID_BY
 from pipeline.text.statements.facts import Token, read
+from pipeline.text.terms.drug_classes import class_members, classes_named
 from pipeline.text.terms.finding import DESIGNATED, Finding
 from pipeline.text.vocabulary import DENYING, ORDERS, RELATIVES, SAME_PHRASE, SIDES
 from pipeline.text.wording import canonical
@@ -150,6 +151,11 @@ def _terms(words: str) -> tuple[AskedTerm, ...]:
         if asked.search(words) is not None:
             words = asked.sub(" ", words)
             found[asked.pattern] = AskedTerm(asked.pattern, pattern=_any((), members))
+    for named in classes_named(words):
+        words = words.replace(named, " ")
+        said = SAID_BY.get(canonical(named.lower())[0])
+        term = Finding(named, class_members(named))
+        found[named.lower()] = AskedTerm(named.lower(), term, _any([named], said))
     designated = [match.group().lower() for match in DESIGNATED.finditer(words)]
     found |= {each: AskedTerm(each, Finding(each)) for each in designated}
     for token in read(DESIGNATED.sub(" ", words).rstrip(" ?")).tokens:

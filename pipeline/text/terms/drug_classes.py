@@ -91,8 +91,35 @@ _CLASSES = """
     stimulants : amphetamine, dextroamphetamine, lisdexamfetamine, methylphenidate, adderall, ritalin, concerta,
         vyvanse
     antivirals : acyclovir, famciclovir, ganciclovir, oseltamivir, valacyclovir, tamiflu, famvir
+    alpha blockers : doxazosin, prazosin, terazosin, cardura, minipress, hytrin
+    antiarrhythmics : amiodarone, disopyramide, dofetilide, dronedarone, flecainide, propafenone, sotalol, pacerone,
+        tikosyn, multaq, rythmol
+    antiemetics, anti emetics, nausea medications : metoclopramide, ondansetron, prochlorperazine, promethazine,
+        scopolamine, granisetron, reglan, compazine, phenergan
+    antifungals : amphotericin, clotrimazole, fluconazole, itraconazole, ketoconazole, micafungin, nystatin,
+        terbinafine, voriconazole, lamisil
+    antimalarials : artesunate, atovaquone, chloroquine, hydroxychloroquine, mefloquine, primaquine, quinine, malarone,
+        coartem, plaquenil, lariam
+    bronchodilators : albuterol, formoterol, ipratropium, levalbuterol, salmeterol, theophylline, tiotropium, atrovent,
+        combivent, xopenex, serevent
+    laxatives, stool softeners : bisacodyl, docusate, lactulose, polyethylene glycol, senna, colace, dulcolax, miralax,
+        senokot
+    hypnotics, sleeping pills, sleep aids : eszopiclone, melatonin, ramelteon, suvorexant, temazepam, triazolam,
+        zaleplon, zolpidem, lunesta, restoril, sonata
+    vasodilators : hydralazine, isosorbide, minoxidil, nitroglycerin, imdur, isordil
     """
 """The names of a class before the colon, its drugs after it."""
+_OF_CLASSES = """
+    analgesics, pain medications, painkillers, pain killers : opioids, nsaids | acetaminophen, lidocaine, fioricet
+    antihypertensives, anti hypertensives, blood pressure medications, bp medications : beta blockers, ace inhibitors,
+        arbs, calcium channel blockers, diuretics, alpha blockers | clonidine, hydralazine, methyldopa, minoxidil,
+        aliskiren, catapres
+    cholesterol medications, lipid lowering medications : statins | ezetimibe, fenofibrate, gemfibrozil, niacin,
+        tricor, lopid, praluent, repatha
+    diabetes medications, antidiabetics : insulins, sulfonylureas, sglt2 inhibitors, glp 1 agonists | metformin,
+        pioglitazone, sitagliptin, linagliptin, saxagliptin, actos, tradjenta, acarbose
+    """
+"""The names of what several classes are together before the colon, behind it those classes, and what else is."""
 
 _AGENTS = re.compile(r"\s+(?:drugs?|medications?|medicines?|meds?|agents?|therapy|pills?)$", re.IGNORECASE)
 _OF_AN_ALLERGY = {"penicillin": "penicillins", "pcn": "penicillins"}
@@ -104,6 +131,12 @@ def _listed() -> dict[str, tuple[str, ...]]:
     for line in re.sub(r",\s*\n\s*", ", ", _CLASSES).strip().splitlines():
         names, _, drugs = line.partition(" : ")
         members = tuple(drug.strip() for drug in drugs.split(","))
+        found.update({_folded(name): members for name in names.split(",")})
+    for line in re.sub(r",\s*\n\s*", ", ", _OF_CLASSES).strip().splitlines():
+        names, _, joined = line.partition(" : ")
+        classes, _, more = joined.partition(" | ")
+        drugs = [drug for each in classes.split(",") for drug in found[_folded(each)]]
+        members = tuple(dict.fromkeys([*drugs, *(drug.strip() for drug in more.split(","))]))
         found.update({_folded(name): members for name in names.split(",")})
     return found
 
@@ -121,6 +154,13 @@ def class_members(words: str, *, allergy: bool = False) -> tuple[str, ...]:
     return _MEMBERS.get(folded) or _MEMBERS.get(_folded(_AGENTS.sub("", words)), ())
 
 
+def classes_named(words: str) -> tuple[str, ...]:
+    """The names of classes that `words` has, as they stand there: not that of a drug ("insulin"), which names a class
+    as well."""
+    found = (match.group() for match in _NAMES.finditer(words))
+    return tuple(dict.fromkeys(each for each in found if _folded(each) not in class_members(each)))
+
+
 def all_drugs() -> frozenset[str]:
     """Every name of a drug that is listed."""
     return _DRUGS
@@ -128,3 +168,7 @@ def all_drugs() -> frozenset[str]:
 
 _MEMBERS = _listed()
 _DRUGS = frozenset(drug for members in _MEMBERS.values() for drug in members)
+_ANY_NAME = "|".join(
+    re.escape(name).replace(r"\ ", r"[\s-]") for name in sorted(_MEMBERS, key=len, reverse=True)
+)
+_NAMES = re.compile(rf"(?<![\w-])(?:{_ANY_NAME})s?(?![\w-])", re.IGNORECASE)

@@ -55,3 +55,22 @@ def test_what_stands_around_counts_less() -> None:
     weights = {"pain": 0.5, "knee": 0.5}
     assert share_held(weights, ["pain"], ["knee"]) > share_held(weights, ["pain"], [], ["knee"]) > 0.5
     assert share_held(weights, ["pain", "knee"], ["knee"]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence", "held"),
+    [
+        ("which bisphosphonate", "Continue alendronate weekly.", True),
+        ("new antihypertensive", "Prescription for Cardura 4 mg.", True),
+        ("an SSRI", "We will start Zoloft 25 mg.", True),
+        ("analgesic", "Initiate Ultram 50 mg every 6 hours.", True),
+        ("calcium channel blocker", "She takes Norvasc.", True),
+        ("antidepressant", "She takes lisinopril.", False),
+        ("penicillin", "She was given amoxicillin.", False),
+        ("alendronate", "Takes a bisphosphonate.", False),
+    ],
+)
+def test_the_name_of_a_class_is_held_by_its_drugs_and_no_drug_by_a_class(
+    words: str, sentence: str, held: bool
+) -> None:
+    assert bool(AskedWords(words).held(sentence)) is held
