@@ -52,7 +52,7 @@ _RARELY_A_NAME = frozenset(
     human infant keep kidney kinds knee knows labs lack large larger later layer left level levels life limb
     lips living look loss made males manner marrow mass meals mean means medicine members milder morning narrow
     necessary needle needles needs never nose notice number older oral organ other overall parents part parts
-    patches patient people person persons plan pulse pump rash reasons records reveal right risk runny safe
+    patches patient people person persons plan pulse pump rash reason reasons records reveal right risk runny safe
     scale school second section seven severe shape shoulder shows sides signs simple single sister smaller smoke
     smoker space spine sports stable stage stairs standard standing start state states stay stem strain strength
     study surface surgeon takes talk tear test the times tobacco tone tongue topic touch trunk unknown unnamed

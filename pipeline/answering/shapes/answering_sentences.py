@@ -78,11 +78,22 @@ _TELLS_A_RESULT = re.compile(
 )
 _WORD = re.compile(r"[\W_]+")
 _LABEL = re.compile(r"[^:]{2,40}:\s")
+_ENDS = re.compile(
+    r"\b(?:stop\w*|discontinu\w+|we[ae]n\w*|came off|taken off|side effects?|not tolerate\w*|intoleran\w+|failed|held"
+    r"|ineffective|without relief|did not|not (?:working|helping|effective)|previously on|(?:switch|chang)\w+)\b",
+    re.IGNORECASE,
+)
+"""Why another drug is given."""
+_SCORED = re.compile(r"\b\d{1,2}(?:\.\d)?(?:\s?(?:-|to)\s?\d{1,2})? ?(?:/|out of) ?10\b", re.IGNORECASE)
+"""How bad a thing is that is there, whatever else is denied: "9/10 when he takes nothing"."""
 _OF_WHAT_IS = frozenset(
     [ValueKind.TIME, ValueKind.DURATION, ValueKind.SIZE, ValueKind.SEVERITY, ValueKind.SIDE, ValueKind.DOSE]
 )
 """What has one of these is there: what is denied has none."""
-_POINTS_BACK = re.compile(r"\W*(?:it|this|these|they|both)\b", re.IGNORECASE)
+_POINTS_BACK = re.compile(
+    r"\W*(?:it|this|these|they|both)\b|[^.]{0,40}\bthe (?:full|current|same|starting|lower|higher|maximum) dose\b",
+    re.IGNORECASE,
+)
 """How a sentence begins that says something of the thing before."""
 
 
@@ -238,7 +249,7 @@ class ReadSentences:
 
     def _is_bare_headline(self, sentence: _ReadSentence) -> bool:
         """Whether it is the name of an illness alone, which says that it is there and nothing of it."""
-        if self.fact.plan.shape is AnswerShape.YES_NO or self.fact.value.kind is not None:
+        if self.fact.plan.shape is AnswerShape.YES_NO or self.fact.value.kind not in (None, ValueKind.REASON):
             return False
         if self.fact.plan.kind is ThingKind.PLAN and is_problem(
             sentence.hit.text, sentence.start, sentence.end
@@ -309,7 +320,8 @@ class ReadSentences:
         said = NoteAssertions(text, sections).of(start, end).kind
         asks_whether = self.fact.plan.shape is AnswerShape.YES_NO and self.fact.plan.finding is not None
         looked_for = said is AssertionKind.PLANNED or is_only_looked_for(said, sections, start)
-        never = (asks_whether and looked_for) or (kind in _OF_WHAT_IS and said is AssertionKind.ABSENT)
+        denied = said is AssertionKind.ABSENT and not _SCORED.search(text, sentence.start, sentence.end)
+        never = (asks_whether and looked_for) or (kind in _OF_WHAT_IS and denied)
         return said is not AssertionKind.FAMILY and not never
 
     def _is_near(self, sentence: _ReadSentence) -> bool:
@@ -393,7 +405,10 @@ def _read(hit: Hit, fact: AskedFact) -> Iterator[_ReadSentence]:
         places = words.held(text, start, end)
         said = before[1] if before[0] is section else frozenset[str]()
         begins = start
-        if said and _has_its_value(text, before_start, start, end, fact.value.kind):
+        if said and (
+            _has_its_value(text, before_start, start, end, fact.value.kind)
+            or (fact.value.kind is ValueKind.REPLACEMENT and _replaces(text, before_start, start, end, words))
+        ):
             begins, places = before_start, words.held(text, before_start, end)
         yield _ReadSentence(
             hit, begins, end, places, frozenset(words.held(titles)), said, passage, section, illness
@@ -406,10 +421,20 @@ def _read(hit: Hit, fact: AskedFact) -> Iterator[_ReadSentence]:
 def _has_its_value(text: str, before: int, start: int, end: int, kind: ValueKind | None) -> bool:
     """Whether the sentence at `start` says of the one at `before` what is asked: "A wound. It is 2 cm wide."."""
     return (
-        kind in _OF_WHAT_IS
+        (kind in _OF_WHAT_IS or kind is ValueKind.REASON)
         and _POINTS_BACK.match(text, start, end) is not None
         and find_value(kind, text, start, end) is not None
         and find_value(kind, text, before, start) is None
+    )
+
+
+def _replaces(text: str, before: int, start: int, end: int, words: AskedWords) -> bool:
+    """Whether the sentence at `start` says what is given in the place of what the one at `before` ends."""
+    kind, asked = ValueKind.REPLACEMENT, words.held(text, before, start).values()
+    return (
+        _ENDS.search(text, before, start) is not None
+        and find_value(kind, text, before, start, asked) is None
+        and find_value(kind, text, start, end, words.held(text, start, end).values()) is not None
     )
 
 

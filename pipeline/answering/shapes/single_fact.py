@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from pipeline.answering.questions.asked.examination import examination_in
 from pipeline.answering.questions.asked.section import asked_section
-from pipeline.answering.questions.asked.value import asked_value
+from pipeline.answering.questions.asked.value import WITH_ITS_DOSE, asked_value
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.answering_sentences import (
     AnsweringSentence,
@@ -59,7 +59,7 @@ class SingleFact:
 
     def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
         known = plan.shape in _SHAPES or (plan.shape is None and _TELL.match(plan.text) is None)
-        single = _TWO_QUESTIONS.search(plan.text) is None
+        single = _TWO_QUESTIONS.search(WITH_ITS_DOSE.sub("", plan.text)) is None
         counted = plan.shape is AnswerShape.COUNT and plan.kind is not ThingKind.WHOLE_VISIT
         return len(patients) == 1 and (known or counted) and single and plan.time.order != "first"
 

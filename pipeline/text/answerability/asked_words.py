@@ -154,8 +154,8 @@ def _terms(words: str) -> tuple[AskedTerm, ...]:
     for named in classes_named(words):
         words = words.replace(named, " ")
         said = SAID_BY.get(canonical(named.lower())[0])
-        term = Finding(named, class_members(named))
-        found[named.lower()] = AskedTerm(named.lower(), term, _any([named], said))
+        of_class = Finding(named, class_members(named))
+        found[named.lower()] = AskedTerm(named.lower(), of_class, _any([named], said))
     designated = [match.group().lower() for match in DESIGNATED.finditer(words)]
     found |= {each: AskedTerm(each, Finding(each)) for each in designated}
     for token in read(DESIGNATED.sub(" ", words).rstrip(" ?")).tokens:

@@ -23,8 +23,11 @@ _STEROIDS = """[a-z]*predniso[a-z]+, dexamethasone, decadron, [a-z]*cortisone, m
     triamcinolone, kenalog"""
 _THINNERS = """warfarin, coumadin, [a-z]+xaban, eliquis, xarelto, dabigatran, pradaxa, heparin, enoxaparin, lovenox
     plavix, clopidogrel, blood thinners?, anticoagula[a-z]+"""
+_HURTS = "pain[a-z]*, sore[a-z]*, aching, aches?"
 _WORDS = rf"""
+abroad: international[a-z]*, overseas, foreign
 alcohol: {_ALCOHOL}
+aliv: living, lives, deceased, died, dead, passed away, passed on
 antibiot|antibiotic: [a-z]+(?:cillin|mycin|floxacin|cycline), cef[a-z]+, ceph[a-z]+, bactrim, septra, metronidazole
     flagyl
     nitrofurantoin, macrobid, augmentin, z-?pac?k?, keflex, cipro, levaquin, zosyn, sulfamethoxazole
@@ -34,6 +37,7 @@ antidepress|antidepressant: [a-z]+oxetine, [a-z]+traline, [a-z]*citalopram, bupr
     lexapro, celexa, paxil, cymbalta, trazodone, mirtazapine, remeron, amitriptyline, nortriptyline
 arrhythmia: fibrillation, flutter, tachycardia, bradycardia, afib, pvcs?, palpitations?
 backpart: {_SPINE}
+bother: {_HURTS}
 break|brok: fractur[a-z]*, broke[a-z]*
 cancer: [a-z]*carcinoma[a-z]*, [a-z]*sarcoma, lymphoma, leuk[a-z]+, myeloma, melanoma, malignan[a-z]+, metasta[a-z]+
     tumou?rs?, neoplasm[a-z]*
@@ -49,17 +53,22 @@ diuret|diuretic: lasix, furosemide, hydrochlorothiazide, hctz, spironolactone, a
     chlorthalidone, metolazone, triamterene
 drink: {_ALCOHOL}
 elevate: normal[a-z]*, wnl, low
-hurt: pain[a-z]*, sore[a-z]*, aching, aches?
+hurt: {_HURTS}
 infect: pneumonia, utis?, cellulitis, sepsis, septic, abscess, bacteremia, urinary tract infection, bronchitis, flu
 inhal: albuterol, proair, ventolin, flovent, symbicort, advair, spiriva, combivent, atrovent, qvar, pulmicort
 injure: hurt, sprain[a-z]*, trauma[a-z]*, fractur[a-z]*, twist[a-z]*, fell
 insulin: lantus, glargine, humalog, lispro, novolog, aspart, levemir, detemir, tresiba, degludec, humulin, novolin, nph
+jab|shot|booster: shots?, jabs?, boosters?, vaccin[a-z]*, immuni[sz][a-z]*, toxoid, prophylaxis
+lastprior: histor(?:y|ies), ago, before, in the past, h/o, recurrent, status[ -]post, s/p, (?:in|since) (?:19|20)\d\d
+    earlier, last year, second, third, has had, had had
 lesion: mass(?:es)?, nodules?, tumou?rs?, growths?
 low: normal[a-z]*, wnl, high, elevated
 marry: single, divorced, widow[a-z]*, separated
 narcot|narcotic: {_OPIOIDS}
 normal: abnormal[a-z]*, elevated, high, low, wnl, unremarkable, positive, negative
 opioid: {_OPIOIDS}
+opt|elect|choose|chosen|chose: opt(?:s|ed)?, elect(?:s|ed)?, choose, chose, chosen, decid[a-z]+, prefer[a-z]*
+    wish(?:es|ed)?, agree[sd]?
 organism|pathogen: pseudomonas, e\.? ?coli, klebsiella, enterococc[a-z]+, staph[a-z]*, strep[a-z]*, mrsa, candida
     proteus, grew, positive culture
 potassium: k(?=:?\s?\d)
@@ -72,7 +81,9 @@ statin: [a-z]+statin, lipitor, crestor, zocor, pravachol
 steroid: {_STEROIDS}
 supple|supplement: vitamins?, multivitamins?, calcium, iron, fish oil, magnesium, zinc, probiotics?, melatonin
 thought: ideation[a-z]*
+stop|discontinue: (?:self-)?we[ae]n[a-z]*, came off, come off, taken off, off, quit, gave up, switch(?:ed)?
 torn|tear: tears?, torn, ruptur[a-z]*
+travel: trips?, went to, returned from, visit(?:ed|ing) (?=[A-Z]), vacation, cruise, flew
 vitamin: multivitamins?, cholecalciferol, ergocalciferol, folic acid, folate, cyanocobalamin
 weight: weigh[a-z]*
 switch: chang(?:e|ed|ing)
@@ -88,7 +99,13 @@ _BY_VALUE = {
     "occup": ValueKind.OCCUPATION,
 }
 """Words that any value of a kind says."""
-_TERMS = f"""
+_SHOULD = "(?:should|does|do|can|must|may|will|did)"
+_TERMS = rf"""
+{_SHOULD} (?:§ )?(?:(?:need|have) to )?(?:continue|keep)(?:\s(?:on )?\w+ing\b)?(?:\sto)?: keep
+    continu[a-z]+, discontinu[a-z]+, stop[a-z]*, hold, held, any ?more, no longer, follow[ -]?up, remain, off, not need
+    no need
+§ (?:come|came|coming) off|§ (?:(?:was|been|being) )?taken off: (?:self-)?we[ae]n[a-z]*, came off, come off, taken off
+    off, quit, stop[a-z]*, discontinu[a-z]+, switch(?:ed)?
 blood[ -]thinners?: {_THINNERS}
 pain ?(?:killers?|meds?|medications?|medicines?): {_OPIOIDS}, {_PAINKILLERS}, tylenol, acetaminophen, gabapentin
     lidocaine

@@ -12,6 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from pipeline.text.structure.list_items import without_mark
+from pipeline.text.terms.drug_classes import all_drugs
+from pipeline.text.terms.drug_names import all_brands
 
 
 class ValueKind(StrEnum):
@@ -29,11 +31,15 @@ class ValueKind(StrEnum):
     MARITAL_STATUS = "marital status"
     MEASUREMENT = "measurement"
     """Of a vital sign or a laboratory test: a number, or a word such as "normal"."""
+    MECHANISM = "mechanism"
+    """Of an injury: what happened."""
     OCCUPATION = "occupation"
     PERSON = "person"
     PROCEDURE = "procedure"
     RACE = "race"
     REASON = "reason"
+    REPLACEMENT = "replacement"
+    """A drug that is given in the place of the one asked about."""
     SEVERITY = "severity"
     SIDE = "side"
     SIZE = "size"
@@ -77,6 +83,13 @@ marital status: single; (?:un)?married; divorced; widow(?:ed|er)?; separated; en
     domestic partner
 measurement: \d[\d.,/]*; normal; abnormal; elevated; high; low; unremarkable; stable; positive; negative; reactive; wnl
     within (?:normal|therapeutic); therapeutic; decreased; increased; reduced; borderline; impaired; pending
+mechanism: fell; falling; (?:a|the|her|his) fall; falls? (?:from|off|down|onto|on)\b; slip(?:s|ped)?; tripp?(?:s|ed)?
+    struck; hit (?:by|his|her|in|on|the|an?)\b; ran into; rear-ended; collision; collided
+    (?:vehicle|car|bike|bicycle|motorcycle|auto|work) (?:accident|crash); mv[ac]; thrown; bucked; twist(?:s|ed|ing)
+    hyperexten\w+; landed; bit(?:ten)?; kick(?:s|ed|ing); punch(?:ed|ing); assault(?:ed)?; crush(?:ed|ing)
+    cut (?:himself|herself|his|her); while (?:playing|lifting|running|working|skiing|using); stung; lifting
+    was (?:playing|lifting|running|skiing|skating|climbing); jump(?:ed|ing); dropped; stepped (?:on|in|off)
+    burn(?:ed|t) (?:by|on|with)
 occupation: works?; working; worked; employ\w+; unemployed; retire\w*; occupation; job; career; student; disability
     homemaker; self-employed
 person: mothers?; fathers?; mom; dad; parents?; brothers?; sisters?; siblings?; sons?; daughters?; aunts?; uncles?
@@ -91,14 +104,16 @@ procedure: \w{{3,}}(?:ectom|plast|otom|ostom|oscop)(?:y|ies); \w+(?:opexy|rrhaph
     removal
 race: white; caucasian; black; african[ -]american; asian; hispanic; latin[oax]; native american; american indian
     alaska native; pacific islander; native hawaiian; multiracial; biracial; mixed race
-reason: because; due to; secondary to; caus\w+; result\w*; related to; led to; likely; attribut\w+; since; so that
-    in order to; given (?:the|his|her|that); for (?:his|her|the|an?|evaluation|pain); reasons?; from (?:the|his|her)
+reason: because; due to; secondary to; caus\w+; result\w*; related to; led to; likely; attribut\w+; so that
+    since (?!then|that|the |undergoing|his |her |last|\d)
+    in order to; given (?:the|his|her|that); (?<!significant )(?<!seen )for (?:his|her|the|an?|some|evaluation|pain)
+    reasons?; from (?:the|his|her)
     to (?:treat|prevent|help|rule|evaluate|control|avoid); concern\w*; contribut\w+; unable; refus\w+; declin\w+
     prefer\w*; cost
 severity: \d{{1,2}}(?:\.\d)? ?(?:/|out of|over) ?10; mild(?:ly)?; moderate(?:ly)?; severe(?:ly)?; slight(?:ly)?; worst
     minimal; intense; excruciating; tolerable; unbearable; significant
 side: (?:left|right|bilateral|unilateral)(?:ly|-sided)?; both
-size: \d+(?:[.,]\d+)? ?-?(?:mm|cm|m|millimet\w+|centimet\w+|inch(?:es)?|in\.|feet|ft|meters?); \d+ ?[x×] ?\d+; small
+size: \d+(?:[.,/]\d+)? ?-?(?:mm|cm|m|millimet\w+|centimet\w+|inch(?:es)?|in\.|feet|ft|meters?); \d+ ?[x×] ?\d+; small
     [1-4]\+; enlarged; \d+[ -]?(?:french|fr|gauge)
     large
     tiny; huge; (?:dime|quarter|pea|golf ?ball)[ -]sized?
@@ -190,6 +205,20 @@ _LEXICON = MappingProxyType(_lexicon())
 _PATTERNS = MappingProxyType(
     {kind: re.compile(f"{_BEFORE}(?:{ways}){_AFTER}", re.IGNORECASE) for kind, ways in _LEXICON.items()}
 )
+_DAYS = re.compile(
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|june|july|august", re.IGNORECASE
+)
+_DRUG_NAME = re.compile(
+    rf"{_BEFORE}(?:{_LEXICON[ValueKind.DRUG][_LEXICON[ValueKind.DRUG].index('aspirin') :]}"
+    rf"|{'|'.join(sorted(all_drugs() | all_brands()))}){_AFTER}",
+    re.IGNORECASE,
+)
+_BEGUN = re.compile(
+    r"\b(?:start\w*|initiat\w+|switch\w*|chang\w+|replac\w+|instead|prescri\w+|(?:put|placed) on|try|trial|beg[aiu]n"
+    r"|add(?:ed)?|transition\w*|in (?:its|their) place)\b",
+    re.IGNORECASE,
+)
+"""How a sentence says that a drug was begun."""
 _LABEL = re.compile(r"[A-Z][\w /()&'-]{0,40}:\s")
 _CHANGED = re.compile(
     r"\b(?:gain\w*|loss|lost|los(?:e|es|ing)|chang\w+|monitor\w*|check\w*|goal|target|regimen|medic\w+|pills?)\b",
@@ -227,6 +256,8 @@ def find_value(
         return next((each for each in found if each is not None), None)
     if kind is ValueKind.DRUG:
         return _drug(text, start, end)
+    if kind is ValueKind.REPLACEMENT:
+        return _in_its_place(text, start, end, places)
     match = _PATTERNS[kind].search(text, start, end)
     return match.span() if match is not None else None
 
@@ -246,6 +277,25 @@ def _counted(text: str, start: int, end: int, places: Iterable[tuple[int, int]])
             return found.span("number" if found["number"] else "other")
     times = _TIMES.search(text, start, end)
     return times.span() if times is not None else None
+
+
+def _in_its_place(
+    text: str, start: int, end: int, places: Iterable[tuple[int, int]]
+) -> tuple[int, int] | None:
+    """Another drug than at these places, in a sentence that says that one was begun or changed."""
+    if _BEGUN.search(text, start, end) is None:
+        return None
+    taken = list(places)
+    named = [
+        match.span("name")
+        for match in _CAPITALISED.finditer(text, start, end)
+        if _DAYS.fullmatch(match["name"]) is None
+    ]
+    known = [match.span() for match in _DRUG_NAME.finditer(text, start, end)]
+    return next(
+        (each for each in sorted([*named, *known]) if not any(a < each[1] and each[0] < b for a, b in taken)),
+        None,
+    )
 
 
 def _drug(text: str, start: int, end: int) -> tuple[int, int] | None:

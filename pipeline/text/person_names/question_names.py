@@ -454,6 +454,8 @@ class _NameRun:
             kept = asked_of
         elif len(kept) == 1 or (kept[-1] is not full[-1] and _may_begin_a_finding(kept[-1].text)):
             kept = full  # "Patience Nobody" is not Ms. Nobody, nor "Anna Allergies" someone called Anna
+        if self.begins and not titled and len(kept) > 2 and is_ordinary(kept[0].text):
+            kept = kept[1:]  # "Reason Anna Smith was seen" asks about Anna Smith
         start = self.start if titled else kept[0].start
         whole = kept[-1] is full[-1]
         yield Name(

@@ -135,8 +135,8 @@ def _listed() -> dict[str, tuple[str, ...]]:
     for line in re.sub(r",\s*\n\s*", ", ", _OF_CLASSES).strip().splitlines():
         names, _, joined = line.partition(" : ")
         classes, _, more = joined.partition(" | ")
-        drugs = [drug for each in classes.split(",") for drug in found[_folded(each)]]
-        members = tuple(dict.fromkeys([*drugs, *(drug.strip() for drug in more.split(","))]))
+        together = [member for each in classes.split(",") for member in found[_folded(each)]]
+        members = tuple(dict.fromkeys([*together, *(each.strip() for each in more.split(","))]))
         found.update({_folded(name): members for name in names.split(",")})
     return found
 

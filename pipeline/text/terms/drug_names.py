@@ -138,3 +138,9 @@ BRANDS = """
 SHORT = {"aspirin": "ASA"}
 """Abbreviations that mean something else in other places ("ASA class II"): a question about the drug finds them, and no
 statement is read by them."""
+
+
+def all_brands() -> frozenset[str]:
+    """Every name of a drug that is listed here, brands and others."""
+    listed = (line.partition(" : ")[2].split(", ") for line in BRANDS.strip().splitlines())
+    return frozenset(name.strip() for names in listed for name in names)

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 
 from pipeline.text.ordinary_words import is_ordinary
 from pipeline.text.terms.drug_classes import all_drugs
-from pipeline.text.terms.drug_names import BRANDS
+from pipeline.text.terms.drug_names import all_brands
 from pipeline.text.vocabulary import SAME_WORD
 from pipeline.text.wording import canonical
 
@@ -25,7 +25,6 @@ LEFT_OUT_MIN = 2
 """Letters that it leaves out: one is an ending."""
 SLIP_MIN = 6
 """Letters of a word that may be mistyped."""
-_LISTED = re.compile(r"[a-z]{4,}")
 _BRITISH = (
     (re.compile(r"oe|ae"), "e"),
     (re.compile(r"our(?=s?$|ed|ing)"), "or"),
@@ -136,7 +135,7 @@ def _differs_in_one(word: str, other: str) -> bool:
 
 @cache
 def _all_drugs() -> frozenset[str]:
-    return all_drugs() | frozenset(_LISTED.findall(BRANDS))
+    return all_drugs() | all_brands()
 
 
 def _is_drug(word: str) -> bool:

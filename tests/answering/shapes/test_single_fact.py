@@ -486,3 +486,90 @@ def test_a_word_that_the_notes_write_otherwise_is_read_as_theirs(
     )
     answer = told_of(tmp_path, question, text)
     assert lines(answer) == said or (not said and answer.outcome != "answered")
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "said"),
+    [
+        (
+            "What replaced verapamil for Nora Patel?",
+            "PLAN\n\nVerapamil was stopped because of constipation. We will start propranolol 20 mg daily.",
+            "Verapamil was stopped because of constipation. We will start propranolol 20 mg daily.",
+        ),
+        (
+            "What was Nora Patel put on instead of atenolol?",
+            "PLAN\n\nShe takes atenolol. Atenolol was changed to diltiazem 120 mg daily.",
+            "Atenolol was changed to diltiazem 120 mg daily.",
+        ),
+        (
+            "Reason Nora Patel came off her losartan?",
+            "PLAN\n\nLosartan 50 mg daily.\n\nWe will stop losartan because of hyperkalemia.",
+            "We will stop losartan because of hyperkalemia.",
+        ),
+        (
+            "mechanism of injury, Nora Patel",
+            "HPI\n\nShe has ankle pain. She slipped on ice and fell.",
+            "She slipped on ice and fell.",
+        ),
+        (
+            "How did Nora Patel hurt her ankle?",
+            "HPI\n\nThe ankle pain is severe. Her ankle twisted when she stepped off a curb.",
+            "Her ankle twisted when she stepped off a curb.",
+        ),
+        (
+            "cause of Nora Patel's heel pain",
+            "ASSESSMENT\n\nHeel pain. This is due to plantar fasciitis.",
+            "Heel pain. This is due to plantar fasciitis.",
+        ),
+        (
+            "why did Nora Patel need the kidney transplant?",
+            "HPI\n\nSignificant for a kidney transplant. Kidney transplant in 2015 for some polycystic kidneys.",
+            "Kidney transplant in 2015 for some polycystic kidneys.",
+        ),
+        (
+            "Any previous kidney stones in Nora Patel?",
+            "HPI\n\nCT shows a kidney stone. She denies having kidney stones before.",
+            "She denies having kidney stones before.",
+        ),
+        (
+            "Is Nora Patel's brother still alive?",
+            "FAMILY HISTORY\n\nHer brother died of leukemia. Her mother is well.",
+            "Her brother died of leukemia.",
+        ),
+        (
+            "Should Nora Patel keep taking Norvasc?",
+            "PLAN\n\nContinue metformin. She will discontinue Norvasc.",
+            "She will discontinue Norvasc.",
+        ),
+        (
+            "Nora Patel - which analgesic was prescribed at this visit and what dose?",
+            "PLAN\n\nContinue lisinopril 10 mg daily. Initiate Ultram 50 mg every 6 hours.",
+            "Initiate Ultram 50 mg every 6 hours.",
+        ),
+        (
+            "Lexapro dose in mg for Nora Patel",
+            "PLAN\n\nDepression improved with Lexapro. She only got up to the full dose 10 mg pill.",
+            "Depression improved with Lexapro. She only got up to the full dose 10 mg pill.",
+        ),
+        (
+            "What did Nora Patel opt for?",
+            "PLAN\n\nSurgery was offered. She elected observation.",
+            "She elected observation.",
+        ),
+    ],
+)
+def test_how_a_note_says_what_is_asked(tmp_path: Path, question: str, text: str, said: str) -> None:
+    assert quotes(told_of(tmp_path, question, text))[:1] == [said]
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("What replaced alendronate for Nora Patel?", "PLAN\n\nContinue alendronate weekly. Start calcium."),
+        ("mechanism of injury, Nora Patel", "HPI\n\nShe has fall allergies and knee pain."),
+        ("Any previous strokes in Nora Patel?", "HPI\n\nShe has a history of gout."),
+        ("cause of Nora Patel's heel pain", "ASSESSMENT\n\nHeel pain. Ice it."),
+    ],
+)
+def test_what_no_note_says_so_is_not_answered(tmp_path: Path, question: str, text: str) -> None:
+    assert told_of(tmp_path, question, text).outcome == "nothing_relevant"

@@ -253,6 +253,12 @@ _TO_A_PLACE = (
     r"|emergency|room|er|ed"
     r"|doctor|practice|visit))*"
 )
+_NOT_BORNE = re.compile(
+    r"^(?:(?:are|is) there )?(?:what|which|any)\s+(?:(?:other|else)\s+)?"
+    r"(?:drugs?|medications?|medicines?|meds|antibiotics?)\b[^?]*\ballerg\w+[^?]*\?*(?:\s*(?:and\s+)?(?:which|what)(?:\s+ones?)?)?\s*[?.!]*$",
+    re.IGNORECASE,
+)
+"""Asks which drugs someone is allergic to."""
 _REASON_FOR_VISIT = re.compile(
     rf"^(?:(?:why|what)\s+(?:did|does|do|has|have|was|were|is|are)\s+§\s+(?:come|came|coming|visit|seen|here|brought)"
     rf"{_TO_A_PLACE}(?:\s+(?:for|with))?"
@@ -334,6 +340,8 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
         return counted_or_listed
     if whom == "everyone":
         return AskedShape(None)
+    if _NOT_BORNE.match(text):
+        return AskedShape(AnswerShape.LIST, None, ThingKind.ALLERGY)
     if (listed := asked_topic(text)) is not None and not _SEVERAL_THINGS.search(listed.purpose or ""):
         own = (ThingKind.PLAN,) if listed.topic is None else ()
         return AskedShape(AnswerShape.LIST, part=listed, kinds=own)

@@ -39,10 +39,20 @@ frequency: how (often|frequently), how many times
 dose: (at |in )?(what|which) (dose|doses|dosage|strength)( of)?, (dose|dosage|strength)( of)?
     (?<!\d )(?<!\d)(how many )?(mgs?|mcg|milligrams?)( of)?, how many (units|puffs|tablets|tabs|pills|capsules)( of)?
 size: how (big|large|wide|deep|thick|tall|small), (what|which) (size|diameter), (size|diameter)( of)?
-severity: how (bad|severe|intense|strong), severity( of)?
+severity: how (bad|severe|intense|strong), severity( of)?, pain (score|rating|level|scale)
+mechanism: (mechanism|circumstances) of (the |§'s )?(injury|accident|trauma)
+    how (did|was|were|has|had) § (get |been |become )?(hurt|injured?|harmed|wounded)
+    how (did|was) (the|§'s) (injury|accident|fracture) (happen|occur|sustained)
+    how did § (injure|hurt|break|sprain|twist|fracture|tear)
+replacement: what (replaces|replaced), replacement for
+    what (is|was|has been) § (been )?(put on|started on|given|taking|on|switched to) (instead|in place)( of)?
+    what did § (take|get|start|switch to|change to) (instead|in place)( of)?, (instead|in place) of
+    what (is|was|has been) § (been )?switched( from)?( to)?, what has § been put on instead
 amount: (volume|vol)( of)?, how (much|high|low|heavy|fast), in (numbers|figures)
 person: who, whom, by whom, (what|which) (doctor|physician|provider|relatives?|family members?|person)
-reason: why, (for )?what reason, what (is|was) the reason for, what caused
+reason: why, (for )?what reason, (the )?(reasons?|causes?|etiology|source|origin|indications?) (for|of|that|why|behind)
+    (the )?reason (?=§), (what is )?(the )?diagnosis (behind|underlying|causing)
+    what is behind, what (is|was) the reason for, what caused
     what (do|does|did) (§|we|they|you) (think|suspect|believe) (caused|brought on|triggered|is causing|was causing)
     what (brought on|triggered|set off|provoked|led to)
     what (is|was|might be|may be|could be) (causing|raising|driving|behind)( of)?
@@ -55,13 +65,16 @@ body part: (what|which) (joints?|bones?|organs?|body part|part of the body)
 _OF_THE_PATIENT = frozenset(
     [
         *(_K.AGE, _K.EDUCATION, _K.INSURER, _K.MARITAL_STATUS, _K.OCCUPATION, _K.PROCEDURE, _K.RACE),
-        _K.TOBACCO_USE,
+        *(_K.TOBACCO_USE, _K.MECHANISM),
     ]
 )
 """What a patient has without a thing that it is of."""
-_NARROWED = frozenset([_K.DRUG, _K.PROCEDURE, _K.SIDE])
+_NARROWED = frozenset([_K.DRUG, _K.PROCEDURE, _K.SIDE, _K.SEVERITY])
 """Kinds of which the asking words say more: "which blood pressure medicine", "which knee"."""
-_OF_THE_KIND = re.compile(rf"\b(?:what|which|on|from|side|{_DRUGS}|{_OPERATIONS})\b", re.IGNORECASE)
+_OF_THE_KIND = re.compile(
+    rf"\b(?:what|which|on|from|side|how|bad|severe|intense|strong|severity|of|score|rating|level|scale|{_DRUGS}|{_OPERATIONS})\b",
+    re.IGNORECASE,
+)
 _MEASURED = frozenset([ThingKind.VITAL, ThingKind.LABORATORY])
 _WHAT_IS = re.compile(r"^(?:and\s+)?(?:what(?:['’]s| is| was| were| are)?|which)\b", re.IGNORECASE)
 _UNDOSED = re.compile(
@@ -69,6 +82,21 @@ _UNDOSED = re.compile(
 )
 """What is no drug, however much of it is taken."""
 _IN_THE_FAMILY = re.compile(r"\bruns? in (?:§'s|the) family(?: of §)?", re.IGNORECASE)
+_DONE = re.compile(
+    r"\b(?:done|performed|placed|repeated|needed|given|had|so far|in total|altogether)\b", re.IGNORECASE
+)
+"""What is said of each time that something is counted."""
+_AT_THIS_VISIT = re.compile(
+    r"\s+(?:at|in|during|on)\s+(?:this|that|the|§'s)\s+(?:visit|appointment|encounter|consultation)\b",
+    re.IGNORECASE,
+)
+"""Of one patient's notes each is of a visit."""
+WITH_ITS_DOSE = re.compile(
+    r"[\s,]*\b(?:and|at|&)\s+(?:at\s+)?(?:what|which|how)\s+(?:(?:is|was)\s+)?(?:the\s+)?(?:dos(?:e|age)|strength|much|often)\b"
+    r"[^?]*",
+    re.IGNORECASE,
+)
+"""Asks for a drug with its dose, which one sentence tells."""
 _IN_UNITS = frozenset([_K.DOSE, _K.SIZE])
 _UNIT = r"(?:pack[ -]years?|miles (?:per|an) hour|[a-zµ%][\w./%]*)"
 _IN_A_UNIT = re.compile(
@@ -113,7 +141,10 @@ class AskedValue:
 def asked_value(plan: QuestionPlan) -> AskedValue:
     """The kind of value that a question asks for, None where any words may answer."""
     text = COMES_BACK.sub(" return", asked_time(framed(plan.text, plan.patients))[1])
-    text = _IN_THE_FAMILY.sub("family", text)
+    text = _AT_THIS_VISIT.sub("", _IN_THE_FAMILY.sub("family", text))
+    with_dose = WITH_ITS_DOSE.search(text)
+    if with_dose is not None:
+        return AskedValue(_K.DOSE, text[: with_dose.start()])
     unit, text = _asked_unit(text)
     if unit:
         kind = _K.DOSE if unit in DOSED else _K.AMOUNT
@@ -126,6 +157,8 @@ def asked_value(plan: QuestionPlan) -> AskedValue:
             if kind is _K.AMOUNT and _WEIGHS.search(text) is not None:
                 return AskedValue(_K.MEASUREMENT, words)
             dosed = kind is _K.AMOUNT and _asks_for_a_dose(plan, found.group(), text)
+            if kind is _K.COUNT:
+                words = _DONE.sub(" ", words)
             return AskedValue(_K.DOSE if dosed else kind, words)
     named_alone = plan.shape is None and not plan.rest
     measured = not _MEASURED.isdisjoint(plan.kinds) and (named_alone or _WHAT_IS.match(text))
