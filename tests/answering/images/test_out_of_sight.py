@@ -51,7 +51,7 @@ from tests.contracts.store import note
 WORD = re.compile("zq[a-z]{9}")
 NAMES = ("Anna Mitchell", "Ben Okafor", "Cara Lindqvist", "Dara Novak")
 DOMAINS = ("radiology", "psychiatry", None)
-FILMS, ROUNDS = 24, 40
+FILMS, ROUNDS = 24, 25
 _COUNTED = re.compile(r"\A(\d+) (?:earlier )?films?\b.* stored here")
 
 

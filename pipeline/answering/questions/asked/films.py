@@ -7,7 +7,7 @@ it is not, or nothing tells. Refuses to know whose films are meant and what is s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -104,7 +104,8 @@ _ONE_BEFORE = re.compile(r"\bthe ones? before\b(?! \d)", re.IGNORECASE)
 """No event that another time is counted from."""
 _LIKE = re.compile(r"\b(?:similar|alike|resembl\w+|like (?:this|that|it|the))\b", re.IGNORECASE)
 _LABEL = re.compile(
-    r"(?:\b(?:about|regarding|concerning|with|showing|labell?ed(?: with| as)?|shows?|of)"
+    r"(?:\b(?:about|regarding|concerning|with|showing|labell?ed(?: with| as)?|shows?|mention\w*|reveal\w*"
+    r"|demonstrat\w+|of)"
     r"|^\W*(?:is|are|was|were) there (?:an?|any))\s+(?P<label>[^?.!,;]+)",
     re.IGNORECASE,
 )
@@ -112,12 +113,15 @@ _NO_LABEL = re.compile(
     r"\b(?:an?|the|any|all|some|me|us|in|on|at|of|for|from|since|until|during|before|after|and|or|which|that|this|like"
     r"|ones?|is|are|was|were|did|does|do|has|have|had|about|with|showing|labell?ed|say|says|said|shows?|showed|shown|see"
     r"|seen|found|notes?|reports?|records?|chart|there|latest|last|first|newest|earlier|previous|prior|older|other"
-    r"|patients?|her|hers|his|their|him|left|right|similar|views?|stored|here|in)\b"
+    r"|change[sd]?|between|compar\w+|differen\w+|anything|something|abnormal\w*|wrong|new|findings?|results?|evidence"
+    r"|signs?|taken|made|what|which|who|when|where|why|how|can|could|please|patients?|her|hers|his|their|him|left|right|similar|views?|stored|here|in)\b"
     r"|§(?:'s)?|\d[\d-]*",
     re.IGNORECASE,
 )
 
 
+_AND = " and "
+_NOT_SO = re.compile(r"\b(?:without|not|no|never|or|neither)\b|n['’]t\b", re.IGNORECASE)
 _DENIED = re.compile(
     r"\b(?:no|not|non|without|absent|absence|negative|denie[sd]|free|normal|ruled out)\b", re.IGNORECASE
 )
@@ -169,13 +173,10 @@ class AskedFilms:
         return next(each for each in (Fits.NO, Fits.UNKNOWN, Fits.YES) if each in told)
 
     def is_labelled(self, film: ImageDescription) -> bool:
-        """Whether one of its labels has all that is asked for."""
-        asked = AskedWords(self.label)
-        return bool(asked.terms) and any(
-            len(asked.held(label.replace("_", " "))) == len(asked.terms)
-            for label in film.findings
-            if not _DENIED.search(label.replace("_", " "))
-        )
+        """Whether each that is asked for is in one of its labels."""
+        labels = [label.replace("_", " ") for label in film.findings]
+        there = [label for label in labels if not _DENIED.search(label)]
+        return bool(self.label) and all(_is_in(each, there) for each in self.label.split(_AND))
 
     def _fits_kind(self, film: ImageDescription) -> Fits:
         codes = _codes_of(film.modality)
@@ -188,12 +189,15 @@ class AskedFilms:
     def _fits_part(self, film: ImageDescription) -> Fits:
         if not self.parts:
             return Fits.YES
-        parts = parts_in(film.body_part.replace("_", " ")) or parts_in(film.description)
+        parts = _every_part_in(film.body_part.replace("_", " ")) or _every_part_in(film.description)
         if not parts and film.modality == "MG":
             parts = ("breast",)
         if not parts:
             return Fits.NO if film.body_part else Fits.UNKNOWN
-        return Fits.NO if set(parts).isdisjoint(self.parts) else Fits.YES
+        if not set(parts).isdisjoint(self.parts):
+            return Fits.YES
+        some_spine = parts == ("spine",) and any(part.endswith(" spine") for part in self.parts)
+        return Fits.UNKNOWN if some_spine else Fits.NO
 
     def _fits_side(self, film: ImageDescription) -> Fits:
         if not self.side or film.laterality in (self.side, "B"):
@@ -238,11 +242,13 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
     others = _NOTES.search(text) is not None
     plainly = not kinds and _PLAIN.search(text) is not None
     says = not shown and _SAYS.search(text) is not None
-    label = _label_in(text) or _as_label(plan.finding or "")
+    label = _label_in(text)
+    if not label and plan.finding and not _NOT_SO.search(text):
+        label = _as_label(plan.finding)
     themselves = shown or (not label and _THEMSELVES.match(text) is not None)
     return AskedFilms(
         kinds=kinds,
-        parts=parts_in(text),
+        parts=_parts_in(text),
         side=_SIDES[side["side"].lower()] if side else "",
         label=label,
         earlier=_EARLIER.search(text) is not None,
@@ -253,11 +259,20 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
     )
 
 
-def parts_in(text: str) -> tuple[str, ...]:
-    """The parts of the body that a text names; of "cervical spine" no other spine."""
-    found = [name for name, words in _part_words().items() if words.search(text)]
-    narrow = [name for name in found if name.endswith(" spine")]
+def _parts_in(text: str) -> tuple[str, ...]:
+    """The parts of the body that a question names: of "cervical spine" no other spine."""
+    found = _every_part_in(text)
+    narrow = any(name.endswith(" spine") for name in found)
     return tuple(name for name in found if not (narrow and name == "spine"))
+
+
+def _every_part_in(text: str) -> tuple[str, ...]:
+    return tuple(name for name, words in _part_words().items() if words.search(text))
+
+
+def _is_in(asked_for: str, labels: Sequence[str]) -> bool:
+    asked = AskedWords(asked_for)
+    return bool(asked.terms) and any(len(asked.held(label)) == len(asked.terms) for label in labels)
 
 
 def _codes_of(modality: str) -> frozenset[str]:
@@ -272,11 +287,15 @@ def _codes_of(modality: str) -> frozenset[str]:
 
 def _label_in(text: str) -> str:
     """What films are to be labelled with: "effusion" of "What did the films say about the effusion?"."""
+    if _NOT_SO.search(text):
+        return ""  # films without it are no films with it: all are told, each with its labels
     return next((label for found in _LABEL.finditer(text) if (label := _as_label(found["label"]))), "")
 
 
 def _as_label(words: str) -> str:
+    """What is left without words that ask; of two things that are asked for both, parted by "and"."""
     left = _FILM_WORD.sub(" ", words)
     for part in _part_words().values():
         left = part.sub(" ", left)
-    return " ".join(_NO_LABEL.sub(" ", left).split())
+    labels = [" ".join(_NO_LABEL.sub(" ", each).split()) for each in re.split(r"\band\b", left)]
+    return _AND.join(label for label in labels if label)

@@ -1,0 +1,106 @@
+"""Which films a question asks for, by its words, and what a film's own codes say of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.answering.questions.asked.films import Fits, asked_films, may_ask_of_films
+from pipeline.answering.questions.interpretation import plan_of
+from pipeline.imaging.records import ImageDescription
+from pipeline.records import AskedImage, Question
+
+ASKED = {
+    "Which films does Anna Mitchell have?": ("film", "", "themselves"),
+    "Show the chest X-ray of patient P123": ("chest X-ray", "", "shown"),
+    "show me earlier films like this one": ("film", "", "themselves earlier like"),
+    "What did the films and the notes say about the effusion?": ("film", "effusion", ""),
+    "When was her last CT?": ("CT", "", ""),
+    "Has he had an MRI of the knee?": ("knee MRI", "", ""),
+    "Show me films with an effusion and a mass": ("film", "effusion and mass", "themselves"),
+    "Show films of the left knee with arthritis": ("left knee film", "arthritis", "themselves"),
+    "Is there a pneumothorax on her latest chest film?": ("chest film", "pneumothorax", ""),
+    "Does she have pneumonia on the film?": ("film", "pneumonia", ""),
+    "Is there evidence of a fracture on the wrist x-ray?": ("wrist X-ray", "fracture", ""),
+    "Show films without an effusion": ("film", "", "themselves"),
+    "Show films that do not show an effusion": ("film", "", "themselves"),
+    "Show films with an effusion or a mass": ("film", "", "themselves"),
+    "Is there any change between the films?": ("film", "", "themselves"),
+    "What did the lumbar spine MRI show?": ("lumbar spine MRI", "", ""),
+    "Are there films of her and what do the notes say?": ("film", "", ""),
+    "List all imaging of Anna Mitchell": ("film", "", "shown"),
+    "When was the last mammogram?": ("mammogram", "", ""),
+}
+
+
+@pytest.mark.parametrize("question", ASKED)
+def test_what_is_asked_for(question: str) -> None:
+    called, label, how = ASKED[question]
+    asked = asked_films(plan_of(question))
+    assert (asked.called, asked.label) == (called, label)
+    assert asked.themselves is ("themselves" in how)
+    assert asked.earlier is ("earlier" in how)
+    assert asked.like_the_asked is ("like" in how)
+    assert asked.shown is ("shown" in how or question.lower().startswith("show"))
+
+
+@pytest.mark.parametrize(
+    ("question", "may"),
+    [
+        (Question("What is she taking?"), False),
+        (Question("What does the clinical picture suggest?"), False),
+        (Question("Show her films"), True),
+        (Question("and the one before?", carried=("kind:imaging",)), True),
+        (Question("Show her films", without=("kind:imaging",)), False),
+        (Question("", image=AskedImage(b"")), True),
+    ],
+)
+def test_most_questions_ask_of_no_film(question: Question, may: bool) -> None:
+    assert may_ask_of_films(question) is may
+
+
+FITS = {
+    "the kind and the part": ("chest X-ray", {"modality": "DX", "body_part": "CHEST"}, Fits.YES),
+    "a word of a table": ("chest X-ray", {"modality": "X-ray", "body_part": "chest"}, Fits.YES),
+    "another kind": ("chest X-ray", {"modality": "CT", "body_part": "CHEST"}, Fits.NO),
+    "another part": ("chest X-ray", {"modality": "DX", "body_part": "KNEE"}, Fits.NO),
+    "a part that no word is for": ("chest X-ray", {"modality": "DX", "body_part": "XYZ"}, Fits.NO),
+    "no part": ("chest X-ray", {"modality": "DX"}, Fits.UNKNOWN),
+    "the part in its description": (
+        "chest X-ray",
+        {"modality": "DX", "description": "Chest two views"},
+        Fits.YES,
+    ),
+    "no kind": ("chest X-ray", {"body_part": "CHEST"}, Fits.UNKNOWN),
+    "both parts": ("abdomen CT", {"modality": "CT", "body_part": "CHESTABDPELVIS"}, Fits.YES),
+    "a spine": ("spine MRI", {"modality": "MR", "body_part": "LSPINE"}, Fits.YES),
+    "some spine": ("cervical spine MRI", {"modality": "MR", "body_part": "SPINE"}, Fits.UNKNOWN),
+    "another spine": ("cervical spine MRI", {"modality": "MR", "body_part": "LSPINE"}, Fits.NO),
+    "the side": ("left knee film", {"body_part": "KNEE", "laterality": "L"}, Fits.YES),
+    "both sides": ("left knee film", {"body_part": "KNEE", "laterality": "B"}, Fits.YES),
+    "the other side": ("left knee film", {"body_part": "KNEE", "laterality": "R"}, Fits.NO),
+    "no side": ("left knee film", {"body_part": "KNEE"}, Fits.UNKNOWN),
+    "a mammogram": ("breast film", {"modality": "MG"}, Fits.YES),
+}
+
+
+@pytest.mark.parametrize("case", FITS)
+def test_whether_a_film_is_one_that_is_asked_for(case: str) -> None:
+    words, fields, fits = FITS[case]
+    film = ImageDescription("i", "P1", "a", "dicom", "c", **fields)  # type: ignore[arg-type]  # by name
+    assert asked_films(plan_of(f"Show the {words} of Anna Mitchell")).fits(film) is fits
+
+
+@pytest.mark.parametrize(
+    ("labels", "labelled"),
+    [
+        (("Effusion", "Mass"), True),
+        (("Pleural_Effusion", "mass"), True),
+        (("Effusion",), False),
+        (("No effusion", "Mass"), False),
+        (("mass without effusion",), False),
+        ((), False),
+    ],
+)
+def test_whether_a_film_is_labelled_so(labels: tuple[str, ...], labelled: bool) -> None:
+    film = ImageDescription("i", "P1", "a", "dicom", "c", findings=labels)
+    assert asked_films(plan_of("Show films with an effusion and a mass")).is_labelled(film) is labelled
