@@ -50,6 +50,8 @@ class VisionAnswering:
     """Cited images that it is shown for one answer."""
     picture_of: PictureOf | None = None
     """None where stored images are not opened: then the model is shown the asked one alone."""
+    seconds_max: float = 60.0
+    """After that no further picture of one answer is begun: proxies end a request that says nothing for minutes."""
 
     def search(self, question: Question) -> SearchResult:
         return self.inside.search(question)
@@ -96,8 +98,11 @@ class VisionAnswering:
         self, pictures: Sequence[_Picture], question: str
     ) -> tuple[tuple[Seen, ...], tuple[Notice, ...]]:
         seen, notices = [], []
+        last = time.perf_counter() + self.seconds_max
         for picture in pictures:
             cancellation.check()
+            if time.perf_counter() > last:
+                break
             try:
                 if said := self._said(picture, question):
                     seen.append(said)

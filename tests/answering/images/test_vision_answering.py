@@ -288,6 +288,18 @@ def test_a_server_that_fails_is_not_shown_the_next_picture(
     assert len(found.seen) == asked - 1
 
 
+def test_a_slow_model_is_not_shown_all_of_them(store: EmbeddedStore, plain: Answer) -> None:
+    class Slow(Model):
+        def describe(self, image: bytes, question: str) -> str:
+            time.sleep(0.06)
+            return super().describe(image, question)
+
+    model = Slow("One is clear.", "Two is clear.", "Three is clear.")
+    inside = Citing(plain, ("i1", "i2"))
+    found = answer(VisionAnswering(inside, model, store, 2, picture_of, seconds_max=0.05), ASKED)
+    assert [each.image_id for each in found.seen] == [ASKED_IMAGE]
+
+
 def test_while_it_is_asked_back_who_is_meant_nothing_is_described(
     store: EmbeddedStore, plain: Answer
 ) -> None:
