@@ -173,8 +173,8 @@ class _Process:
         return self._asked(task) if died and not self._stopped else outcome
 
     def _asked(self, task: ReadingTask) -> object:
-        line = self._ready_line()
         try:
+            line = self._ready_line()
             line.send(task)
             if not line.poll(self._options.seconds_max):
                 self.end()

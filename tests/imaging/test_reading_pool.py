@@ -119,6 +119,21 @@ def test_an_image_outlives_the_process_that_was_reading_it(films: list[ImageFile
         assert isinstance(submitted.result(30), PreparedImage)
 
 
+def test_a_process_that_dies_while_it_starts_costs_its_image(films: list[ImageFile]) -> None:
+    with ReadingPool(options()) as pool:
+        submitted = pool.submit(films[0])
+        killed: set[int] = set()
+        while len(killed) < 2:
+            for each in readers():
+                if each.pid not in killed:
+                    killed.add(each.pid)
+                    each.kill()
+        outcome = submitted.result(30)
+        assert isinstance(outcome, UnreadableImage)
+        assert outcome.kind == "died"
+        assert isinstance(pool.submit(films[0]).result(30), PreparedImage)
+
+
 def test_an_image_that_needs_too_much_memory(tmp_path: Path, films: list[ImageFile]) -> None:
     pixels = np.zeros((4000, 4000, 4), np.uint8)
     pixels[:200, :200] = 255
