@@ -429,6 +429,9 @@ class ImageStore(Protocol):
     def check(self) -> list[str]:
         """Every problem an integrity check finds, in words; an empty list where the images are sound."""
 
+    def without_thumbnail(self) -> list[str]:
+        """Ids of images for which there is no picture for people."""
+
     def foreign_reports(self) -> list[str]:
         """Ids of images whose source names a report of another patient. It is never shown; the source is to be
         corrected."""

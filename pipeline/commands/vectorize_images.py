@@ -37,7 +37,7 @@ from pipeline.indexing.identity import is_of_sources
 from pipeline.indexing.images.dry_run import ImageSurvey, StoredImages, survey_images
 from pipeline.indexing.images.material import ImageMaterial
 from pipeline.indexing.images.reconciliation import reconcile_images, refused_and_shown, reopen_images
-from pipeline.indexing.images.sources import ImageSources, accept_image
+from pipeline.indexing.images.sources import ImageSources, accept_image, may_be_taken
 from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.reconciliation import Reconciliation
 from pipeline.indexing.rejections import RejectionLog
@@ -175,8 +175,11 @@ def images(
                 corpus.embedder.check()
                 records = require_one_taken(
                     records,
-                    lambda _: True,
-                    lambda number: f"None of the first {number} files is an image",
+                    may_be_taken,
+                    lambda number: (
+                        f"None of the first {number} files is an image of which the table or the header may "
+                        "say whose it is"
+                    ),
                 )
                 corpus.start_over()
             else:

@@ -78,6 +78,8 @@ def test_another_image_embedder_is_refused_and_fresh_begins_again_where_there_is
     nothing = run("images", str(tmp_path / "empty"), "--fresh")
     assert nothing.exit_code == 2
     assert "nothing was removed" in " ".join(nothing.stderr.split())
+    without_table = run("images", str(folder), "--fresh")
+    assert "whose it is, so nothing was removed" in " ".join(without_table.stderr.split())
     with closing(sqlite3.connect(store)) as connection:
         assert connection.execute("SELECT COUNT(*) FROM MedicalImageVectors").fetchone() == (2,)
     fresh = run("images", str(folder), "--metadata", str(table), "--fresh")

@@ -156,6 +156,11 @@ class ImageStoreContract:
         assert listed(images2) == ["i"]
         notes2.close()
 
+    def test_an_image_without_a_picture_is_told(self, images: ImageStore) -> None:
+        assert images.without_thumbnail() == []
+        images.upsert([film("i", thumbnail=PICTURE), film("j"), film("k")])
+        assert images.without_thumbnail() == ["j", "k"]
+
     def test_after_clear_another_space_may_come_and_notes_stay(self, pair: Pair) -> None:
         notes, images = pair
         notes.upsert([note("n1", ("chest pain", axis(0)))])

@@ -291,6 +291,12 @@ class EmbeddedImages:
                 problems.append(f"{orphans} thumbnails belong to no image.")
             return problems
 
+    def without_thumbnail(self) -> list[str]:
+        with self._reading() as (connection, space):
+            if space is None:
+                return []
+            return [key for (key,) in connection.execute(_SQL.without_thumbnail)]
+
     def foreign_reports(self) -> list[str]:
         with self._reading() as (connection, space):
             if space is None:

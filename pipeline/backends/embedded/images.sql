@@ -224,6 +224,9 @@ SELECT RowID, ImageID, Embedding FROM MedicalImageVectors WHERE RowID > ? ORDER 
 -- name: check_thumbnails
 SELECT COUNT(*) FROM MedicalImageThumbnails WHERE ImageID NOT IN (SELECT ImageID FROM MedicalImageVectors)
 
+-- name: without_thumbnail
+SELECT ImageID FROM MedicalImageVectors WHERE ImageID NOT IN (SELECT ImageID FROM MedicalImageThumbnails) ORDER BY ImageID
+
 -- name: check_reports
 -- Reports of another patient are never shown; they are a fault of the source.
 SELECT image.ImageID FROM MedicalImageVectors AS image

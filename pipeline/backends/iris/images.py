@@ -254,6 +254,10 @@ class IrisImages:
     def check(self) -> list[str]:
         return self._read(lambda session: list(_problems(session)))
 
+    def without_thumbnail(self) -> list[str]:
+        found = self._read(lambda session: session.rows("images_without_thumbnail"))
+        return sorted(text_of(row[0]) for row in found)
+
     def foreign_reports(self) -> list[str]:
         found = self._read(lambda session: session.rows("check_image_reports"))
         return sorted(text_of(row[0]) for row in found)

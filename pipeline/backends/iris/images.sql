@@ -161,6 +161,9 @@ SELECT TOP {k} ImageID, ImageEmbedding, VectorChecksum FROM DEMO.MedicalImageVec
 -- name: check_image_thumbnails
 SELECT COUNT(*) FROM DEMO.MedicalImageThumbnails WHERE ImageID NOT IN (SELECT ImageID FROM DEMO.MedicalImageVectors)
 
+-- name: images_without_thumbnail
+SELECT ImageID FROM DEMO.MedicalImageVectors WHERE ImageID NOT IN (SELECT ImageID FROM DEMO.MedicalImageThumbnails)
+
 -- name: check_image_reports
 SELECT i.ImageID FROM DEMO.MedicalImageVectors i JOIN DEMO.ClinicalNotes n ON i.RelatedReportID = n.ResourceID
 WHERE i.PatientID <> n.PatientID

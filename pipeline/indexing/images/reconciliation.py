@@ -1,4 +1,5 @@
-"""Holds ledger, kept vectors and stored images against each other: lost, doubled, stale, different.
+"""Holds ledger, kept vectors and stored images against each other: lost, doubled, stale, different. An image whose
+thumbnail is gone is lost: people see it no more.
 
 The ledger knows an image by its bytes, the store by its id: every stored image says of which bytes it is made. Answers
 as `indexing.reconciliation` does for notes, without reading a file.
@@ -45,11 +46,12 @@ def reconcile_images(
     chosen = sorted(image_id for image_id, content in stored.items() if content in expected)
     if sample is not None and sample < len(chosen):
         chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311  # a sample, not a secret
+    unseen = {stored[image_id] for image_id in images.without_thumbnail() if image_id in stored}
     different, unkept = _compared(chosen, stored, images, vector_cache, kept_as)
     return Reconciliation(
         notes=len(expected),
         chunks=len(stored),
-        lost=tuple(sorted(expected - set(held))),
+        lost=tuple(sorted((expected - set(held)) | (expected & unseen))),
         doubled=tuple(sorted(content for content, number in held.items() if number > 1)),
         stale=tuple(sorted(set(held) - expected - in_work)),
         different=tuple(different),

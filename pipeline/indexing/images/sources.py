@@ -106,6 +106,14 @@ def accept_image(record: SourceRecord, settings: IndexingSettings, prefixes: Pre
     return ValidNote(reference, record.source, record.position, reference.fingerprint(), record.file)
 
 
+def may_be_taken(record: SourceRecord) -> bool:
+    """By what is known before it is read: nothing refuses it, and someone may say whose it is. Of these formats a DICOM
+    header alone names its patient."""
+    reference = record.fields["reference"]
+    assert isinstance(reference, ImageReference)
+    return not reference.refused and bool(reference.patient_id or reference.source_format == "dicom")
+
+
 def _doubted(content_hash: str, known: KnownNote, error: UnreadableImage) -> SourceRecord:
     """An image that an earlier run took and that is refused now, where it lies."""
     refused = {"refused": [error.kind, error.what, error.remedy]}

@@ -377,6 +377,19 @@ def test_lost_and_different_images_are_found_and_repaired(films: Films, folder: 
     assert films.verify().sound
 
 
+def test_a_lost_thumbnail_is_found_and_made_again(films: Films, folder: Path, table: Path) -> None:
+    films.run(folder, tables=[table])
+    with closing(sqlite3.connect(films._data / STORE_FILE)) as connection:
+        connection.execute(
+            "DELETE FROM MedicalImageThumbnails WHERE ImageID = ?", [*films.images.image_ids()][:1]
+        )
+        connection.commit()
+    assert (len(films.verify().lost), len(films.repair())) == (1, 1)
+    assert films.run(folder, tables=[table]).chunks_reused == 1
+    assert films.images.without_thumbnail() == []
+    assert films.verify().sound
+
+
 def test_notes_and_images_have_ledgers_of_their_own(
     tmp_path: Path, films: Films, folder: Path, table: Path
 ) -> None:
