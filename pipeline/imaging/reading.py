@@ -8,6 +8,7 @@ as a question may be: who stores it refuses it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _HASH_AS_ID: Final = 32
 """Hex digits of the content hash that stand for an id where there is none."""
+_UID: Final = re.compile(r"\d+(?:\.\d+){3,}")
 _CODES: Final = ("modality", "body_part", "view", "laterality")
 
 
@@ -193,8 +195,8 @@ def _description(
         source=deidentifier.source(file.written_source, identifiers, patient_id=patient, inside=file.inside),
         source_format=decoded.source_format,
         content_hash=decoded.content_hash,
-        series_id=_mapped(row.series_id, deidentifier) or header.series_id,
-        study_id=_mapped(row.study_id, deidentifier) or header.study_id,
+        series_id=_mapped(row.series_id, patient, deidentifier) or header.series_id,
+        study_id=_mapped(row.study_id, patient, deidentifier) or header.study_id,
         modality=codes["modality"] or header.modality,
         body_part=codes["body_part"] or header.body_part,
         view=codes["view"] or header.view,
@@ -256,8 +258,12 @@ def _row_value(written: str, identifiers: Identifiers) -> str:
     return "" if identifiers.are_in(plain) else plain
 
 
-def _mapped(given: str, deidentifier: Deidentifier) -> str:
-    return deidentifier.uid(given.strip()) if given.strip() else ""
+def _mapped(given: str, patient: str, deidentifier: Deidentifier) -> str:
+    """A table's study or series. What is no UID may be a number that each patient has: theirs must not become one."""
+    plain = given.strip()
+    if not plain or deidentifier.settings.uids == "keep" or _UID.fullmatch(plain):
+        return deidentifier.uid(plain) if plain else ""
+    return deidentifier.uid(f"{patient}\n{plain}")
 
 
 def _window(decoded: DecodedImage) -> Mapping[str, str]:

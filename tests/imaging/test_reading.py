@@ -209,6 +209,19 @@ def test_errors_cross_between_processes_whole() -> None:
         assert (str(back), vars(back)) == (str(error), vars(error))
 
 
+def test_a_number_of_a_study_is_its_patients_own() -> None:
+    def study(patient: str, written: str, **settings: str) -> str:
+        row = ImageMetadata(patient_id=patient, study_id=written, series_id=written)
+        found = read(picture(grey()), "a.png", row, options(**settings)).description
+        assert found.study_id == found.series_id
+        return found.study_id
+
+    assert study("P-1", "1") == study("P-1", " 1 ") != study("P-2", "1")
+    assert study("P-1", "1.2.840.7.1") == study("P-2", "1.2.840.7.1"), "a UID is the same everywhere"
+    assert study("P-1", "1").startswith("2.25.")
+    assert study("P-1", "1", uids="keep") == "1"
+
+
 def undated(**attributes: str) -> bytes:
     return dicom(
         **dict.fromkeys(("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate"), "") | attributes
