@@ -139,7 +139,7 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
 
 def _all_of_its_time(text: str) -> str:
     """How something "changed since it began" without since when."""
-    return _SINCE_ONSET.sub("", text) if _CHANGES.search(text) else text
+    return _SINCE_ONSET.sub("", text) if "since" in text.lower() and _CHANGES.search(text) else text
 
 
 def _compared(plan: QuestionPlan) -> QuestionPlan:

@@ -46,7 +46,13 @@ _BEFORE_A_VISIT = re.compile(
 
 def without_purpose(question: str) -> str:
     """The sentences that ask; the whole question where each of them may tell why, or none does."""
-    question = _BEFORE_A_VISIT.sub("", _ANNOUNCED.sub("", question.strip()))
+    question = question.strip()
+    if ":" in question or " - " in question or "–" in question or "—" in question:
+        question = _ANNOUNCED.sub("", question)
+    if "," in question:
+        question = _BEFORE_A_VISIT.sub("", question)
+    if not any(f"{end} " in question for end in ".?!"):
+        return question
     sentences = _SENTENCE_END.split(question)
     if len(sentences) < 2:
         return question

@@ -12,9 +12,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
-from pipeline.text.statements.figures import DURATIONS, ORDINALS, Figure, figure_at, roman
+from pipeline.text.statements.figures import DURATIONS, ORDINALS, Figure, figure_at, may_begin_figure, roman
 from pipeline.text.vocabulary import (
     ABBREVIATED,
     ALTERED_BY,
@@ -89,6 +90,8 @@ Value = TypeVar("Value")
 _Ends: TypeAlias = Callable[[Sequence[Token], int, bool], bool]
 """(tokens, place, whether something was said before it) -> whether a reach ends there."""
 
+WORDS_KEPT = 30_000
+"""Words whose reading is remembered."""
 _PIECE = re.compile(
     r"[^\W\d_]+(?:'[^\W\d_]+)*(?:\d[^\W_]*)?(?:-\d+[^\W_]*)?|\d|\.\d|[<>≤≥]|/\s?(?=(?:day|d|week)\b)|[.;,:!?()&↑↓]"
 )
@@ -207,6 +210,10 @@ def _tokens(text: str) -> list[Token]:
     while (piece := _PIECE.search(text, at)) is not None:
         written = piece.group()
         word = written.lower() if written[0].isalpha() else ""
+        if word and (alone := _alone(word)) is not None:
+            found += alone
+            at = piece.end()
+            continue
         read_figure = figure_at(text, piece.start(), word)
         if read_figure is not None:
             figure, at = read_figure
@@ -223,6 +230,19 @@ def _tokens(text: str) -> list[Token]:
             at = piece.end()
             _add_mark(found, text, written, at)
     return found
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def _alone(word: str) -> tuple[Token, ...] | None:
+    """The tokens of a word that is the same whatever stands around it; None for any other."""
+    around = (
+        len(word) == 1
+        or word in _BY_WHAT_STANDS_AROUND
+        or word in SAME_PHRASE
+        or may_begin_figure(word)
+        or roman(word) is not None
+    )
+    return None if around else tuple(_token(word, (), "", 0))
 
 
 _BEFORE_A_MONTH = frozenset(
@@ -376,6 +396,12 @@ _IN_CASE_OF = re.compile(
     re.IGNORECASE,
 )
 """After "return" or "go": what follows has not come about."""
+_BY_WHAT_STANDS_AROUND = frozenset(
+    [
+        *("pt", "may", "cva", "other", "another", "return", "go", "seek", "come", "report"),
+        *(*_NO_DENIALS, *SIDES, *DOUBTED_BY, *ALTERED_BY),
+    ]
+)
 _PLAIN_TOKENS: dict[str, Token] = {
     **{word: Token("neutral", word, word) for word in (*NEUTRAL, *"sxt")},
     **{word: Token("break", word, word) for word in BREAKS},

@@ -195,10 +195,15 @@ _STARTERS = frozenset(
 )
 
 
+def may_begin_figure(word: str) -> bool:
+    """Whether a figure may begin with a word in small letters. True too often, never too seldom."""
+    return word in _STARTERS or _Q_NUMBER.match(word) is not None
+
+
 def figure_at(text: str, at: int, word: str) -> tuple[Figure, int] | None:
     """The figure that begins at `at` and where it ends, or None. `word` is the word there, in small letters, or empty
     where a digit or a sign stands. Never longer than the pattern that reads it; linear in what it reads."""
-    if word and word not in _STARTERS and not _Q_NUMBER.match(word):
+    if word and not may_begin_figure(word):
         return None
     if word in ("a", "an") and (one := _ONE.match(text, at)) and _FOR_A.search(text, max(0, at - 16), at):
         return Figure("amount", (Decimal(1) * _unit(one[1])[1],), _unit(one[1])[0]), one.end()

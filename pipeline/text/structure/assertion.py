@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -222,6 +222,39 @@ _ANSWER = re.compile(
     r"(?<=\?)\s*(?:no|never|none|denies|negative|(?P<yes>yes))\s*(?:[.,;\n]|\Z)", re.IGNORECASE
 )
 """What follows a question: "Chest pain? No."."""
+_OWNERS = (" her ", " his ", " their ", " my ", "patient's ")
+_RULING_OUT = ("rul", "exclud")
+_NOT_DENIED = (
+    *(
+        "resol",
+        "improv",
+        "subsid",
+        "chang",
+        "worsen",
+        "gone",
+        "respond",
+        "control",
+        "only",
+        "increase",
+        "decrease",
+    ),
+    *("relief", "progression"),
+)
+_ENDING = ("resolved", "subsided", "gone", "away", "longer")
+_SOMEONE = (
+    "one",
+    "body",
+    "people",
+    "person",
+    "other",
+    "friend",
+    "worker",
+    "mate",
+    "neighbo",
+    "member",
+    "contact",
+)
+"""Without any of these the patterns of whom or what something is said find nothing."""
 _LIST_SENTENCES_MAX = 20
 SENTENCES_KEPT = 4096
 """Sentences whose assertion is remembered: notes repeat what they deny."""
@@ -233,13 +266,11 @@ def assertion_in_sentence(
 ) -> Assertion:
     """How `sentence` asserts the finding at `[start, end)` of it. `over`, `past`: what its headings say of it."""
     undecided = _is_undecided(sentence, start, end)
-    if _OTHER_THAN in sentence:
-        sentence = sentence.replace(_OTHER_THAN, _EXCEPT)
-    sentence = _NO_DENIAL.sub(_blank, _NOT_RULED_OUT.sub(_blank, sentence))
+    sentence = _without_pseudo_denials(sentence)
     above, doubts = _above(sentence, start, end, over or Over())
     before, after = sentence[:start], sentence[end:]
     doubted = above.doubted and not (doubts and doubts <= _OF_TREATMENTS)
-    theirs = _WHOSE.search(before) is not None
+    theirs = _has_any(before, _OWNERS) and _WHOSE.search(before) is not None
     not_yet = not theirs and (_is_not_yet(before, doubts) or above.order == "avoid")
     remission = "remission" in doubts
     answer = _ANSWERED.match(after)
@@ -252,7 +283,7 @@ def assertion_in_sentence(
             or is_answered_no(sentence, start, end)
             or is_struck_out(sentence, start, end)
         ),
-        family=above.relatives or _OTHERS.search(before) is not None or is_of_another(sentence, start, end),
+        family=above.relatives or _is_of_others(before) or is_of_another(sentence, start, end),
         planned=not_yet,
         doubted=undecided
         or before.rstrip().endswith("?")
@@ -267,8 +298,29 @@ def assertion_in_sentence(
     )
 
 
+def _has_any(text: str, cues: Collection[str]) -> bool:
+    """Whether one of the cues, in small letters, stands in a text: cheap to ask before a pattern is tried."""
+    lower = text.lower()
+    return any(cue in lower for cue in cues)
+
+
+def _without_pseudo_denials(sentence: str) -> str:
+    """The sentence with blanks for what denies something else than the finding."""
+    if _OTHER_THAN in sentence:
+        sentence = sentence.replace(_OTHER_THAN, _EXCEPT)
+    if _has_any(sentence, _RULING_OUT):
+        sentence = _NOT_RULED_OUT.sub(_blank, sentence)
+    return _NO_DENIAL.sub(_blank, sentence) if _has_any(sentence, _NOT_DENIED) else sentence
+
+
+def _is_of_others(before: str) -> bool:
+    return _has_any(before, _SOMEONE) and _OTHERS.search(before) is not None
+
+
 def _is_undecided(sentence: str, start: int, end: int) -> bool:
     """Whether it could not be ruled out: what stands after the cue, or before it in the same part of the sentence."""
+    if not _has_any(sentence, _RULING_OUT):
+        return False
     for cue in _NOT_RULED_OUT.finditer(sentence):
         if cue.end() <= start:
             return ";" not in sentence[cue.end() : start]
@@ -327,7 +379,7 @@ def _blank(match: re.Match[str]) -> str:
 
 def _has_ended(after: str) -> bool:
     """Whether the rest of the sentence says that it ended: "was severe but resolved"."""
-    ended = _ENDED_AFTER.search(after)
+    ended = _ENDED_AFTER.search(after) if _has_any(after, _ENDING) else None
     if ended is None or _NOT_ENDED.search(ended.group()) is not None:
         return False
     return _OF_ANOTHER_ITEM.search(ended.group()) is None

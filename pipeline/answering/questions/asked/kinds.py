@@ -63,14 +63,15 @@ def _lexicon() -> dict[ThingKind, re.Pattern[str]]:
 
 
 PATTERNS = MappingProxyType(_lexicon())
+_SMALL = tuple((kind, re.compile(pattern.pattern)) for kind, pattern in PATTERNS.items())
+"""For text in small letters: found several times faster."""
 
 
 def asked_kinds(question: str) -> tuple[ThingKind, ...]:
     """The kinds that a question names, in its order, each once. `question`: as `asked_patients.framed` gives it."""
+    small = question.lower()
     places = [
-        (match.start(), -match.end(), kind)
-        for kind, pattern in PATTERNS.items()
-        for match in pattern.finditer(question)
+        (match.start(), -match.end(), kind) for kind, pattern in _SMALL for match in pattern.finditer(small)
     ]
     found: list[ThingKind] = []
     covered = 0
@@ -83,6 +84,7 @@ def asked_kinds(question: str) -> tuple[ThingKind, ...]:
 
 def without_kinds(question: str) -> str:
     """The question without the words that name kinds."""
-    for pattern in PATTERNS.values():
-        question = pattern.sub(" ", question)
+    for kind, pattern in _SMALL:
+        if pattern.search(question.lower()) is not None:
+            question = PATTERNS[kind].sub(" ", question)
     return " ".join(question.split())

@@ -128,6 +128,9 @@ _TREND_OF_VALUES = re.compile(
     re.IGNORECASE,
 )
 """How values of a measure over time are asked for: of other things these words ask for something else."""
+_COMPARING = ("compar", "contrast", "change", "differ", "versus", "vs", "side by side", "put §")
+_TRENDING = ("chang", "develop", "evolv", "trend", "progress", "over time", "over the")
+"""Words without any of which a question neither compares nor asks for a trend."""
 _COUNT_PEOPLE = re.compile(
     rf"^(?:how many|number of|count)\s+(?:(?:of\s+)?(?:the|our|them)\s+)?(?:{_PEOPLE}\b(?!\s+(?:does|do|did"
     rf"|has|have|had|is|was)\s+§)\s*"
@@ -328,14 +331,8 @@ _PLURAL_ONLY = re.compile(
 def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> AskedShape:
     """`question`: framed, and without its time."""
     text = _ASKING.sub("", question.strip()).strip()
-    for pattern, shape in (
-        (_SUMMARY, AnswerShape.SUMMARY),
-        (_COMPARE, AnswerShape.COMPARE),
-        (_TREND, AnswerShape.TREND),
-        (_TREND_OF_VALUES if not _MEASURED.isdisjoint(kinds) else _TREND, AnswerShape.TREND),
-    ):
-        if pattern.search(text):
-            return AskedShape(shape, rest=_rest(without_kinds(pattern.sub(" ", text))))
+    if (of_time := _of_time(text, kinds)) is not None:
+        return of_time
     if (counted_or_listed := _of_people_or_times(text, whom)) is not None:
         return counted_or_listed
     if whom == "everyone":
@@ -348,6 +345,24 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
     if _YES_NO.match(text) or _RULED_OUT.match(text):
         return _yes_no(text, kinds)
     return _list_or_fact(text, kinds)
+
+
+def _of_time(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape | None:
+    """A summary, a comparison or a trend."""
+    small = text.lower()
+    if _SUMMARY.match(text):
+        return _with_rest(AnswerShape.SUMMARY, _SUMMARY, text)
+    if any(cue in small for cue in _COMPARING) and _COMPARE.search(text):
+        return _with_rest(AnswerShape.COMPARE, _COMPARE, text)
+    if any(cue in small for cue in _TRENDING) and _TREND.search(text):
+        return _with_rest(AnswerShape.TREND, _TREND, text)
+    if not _MEASURED.isdisjoint(kinds) and _TREND_OF_VALUES.search(text):
+        return _with_rest(AnswerShape.TREND, _TREND_OF_VALUES, text)
+    return None
+
+
+def _with_rest(shape: AnswerShape, pattern: re.Pattern[str], text: str) -> AskedShape:
+    return AskedShape(shape, rest=_rest(without_kinds(pattern.sub(" ", text))))
 
 
 def _of_people_or_times(text: str, whom: Whom) -> AskedShape | None:

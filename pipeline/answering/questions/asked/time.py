@@ -77,13 +77,55 @@ _FIRST = re.compile(
 _FIRST_WHAT = re.compile(r"\bfirst (?:name|aid|degree|trimester|line)\b", re.IGNORECASE)
 
 
+_CUES = {
+    _ENDS: ("first", "earliest", "initial"),
+    _LAST_TWO: (
+        *(
+            "last",
+            "recent",
+            "previous",
+            "prior",
+            "preceding",
+            "earlier",
+            "penultimate",
+            "second",
+            "two",
+            "2",
+            "both",
+        ),
+        *("between", "from", "before", "latest", "newest", "current", "present", "today", "past"),
+    ),
+    _STAY: ("admission", "stay", "hospitali"),
+    _RELATIVE: (
+        *(
+            "last",
+            "past",
+            "previous",
+            "next",
+            "coming",
+            "yesterday",
+            "today",
+            "tonight",
+            "tomorrow",
+            "this",
+            "ago",
+        ),
+        *("before", "after", "since", "until", "while", "prior", "following"),
+    ),
+    _LATEST: ("last", "latest", "recent", "newest", "current", "now", "present", "moment", "so far"),
+    _FIRST: ("first", "earliest", "initial"),
+}
+"""Words without any of which a pattern finds nothing."""
+
+
 def asked_time(question: str) -> tuple[AskedTime, str]:
     """When, and the question without the words that say it. `question`: as `asked_patients.framed` gives it."""
     since = until = None
     days: list[str] = []
     spans: list[tuple[int, int]] = []
     open_ends: set[Literal["since", "until"]] = set()
-    for match in _DATED.finditer(question):
+    dated = any(map(str.isdigit, question))
+    for match in _DATED.finditer(question) if dated else ():
         read = {name: _iso(match[name]) for name in ("one", "two", "from", "to", "begin", "end", "on")}
         if any(match[name] and read[name] is None for name in read):
             continue
@@ -108,7 +150,7 @@ def asked_time(question: str) -> tuple[AskedTime, str]:
     if latest != first:
         order = "latest" if latest else "first"
     time = AskedTime(order, since, until, tuple(days), stay, relative, visits)
-    return replace(time, open_ends=frozenset(open_ends), either=_either(question)), left
+    return replace(time, open_ends=frozenset(open_ends), either=_either(question) if dated else ()), left
 
 
 def _open_ends(match: re.Match[str]) -> set[Literal["since", "until"]]:
@@ -138,6 +180,10 @@ def _iso(written: str | None) -> str | None:
 
 
 def _cut(pattern: re.Pattern[str], text: str) -> tuple[bool, str]:
+    """Whether the words stand there, and the text, in which each gap is one blank, without them."""
+    small = text.lower()
+    if not any(cue in small for cue in _CUES[pattern]):
+        return False, text
     spans = [match.span() for match in pattern.finditer(text)]
     return bool(spans), _without(text, spans)
 
