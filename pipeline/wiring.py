@@ -257,6 +257,9 @@ def _image_side(settings: Settings, embedder: ImageEmbedder) -> int:
 def open_image_preparation(settings: Settings) -> Iterator[ReadingPool]:
     """Processes that read, clean and prepare images as the settings say. None is started before it is needed. Raises
     SettingsInvalid where no image embedder is set."""
+    from pipeline.imaging.libraries import load_libraries
+
+    load_libraries()
     with _open_reading_pool(settings, _image_side(settings, _image_embedder(settings))) as pool:
         yield pool
 
@@ -265,6 +268,9 @@ def open_image_preparation(settings: Settings) -> Iterator[ReadingPool]:
 def open_image_viewing(settings: Settings, processes: int) -> Iterator[ReadingPool]:
     """So many processes that show images to people, and prepare those that they ask with; an image embedder need not
     be set. Raises SettingsInvalid where the libraries are missing."""
+    from pipeline.imaging.libraries import require_libraries
+
+    require_libraries()
     embedder = open_image_embedder(settings)
     side = settings.image_reading.side if embedder is None else _image_side(settings, embedder)
     few = settings.image_reading.model_copy(update={"processes": processes})
@@ -277,12 +283,10 @@ def _open_reading_pool(settings: Settings, side: int) -> Iterator[ReadingPool]:
     from pipeline.imaging.decoding import DecodingOptions
     from pipeline.imaging.deidentification.deidentifier import Deidentifier
     from pipeline.imaging.deidentification.key import open_key
-    from pipeline.imaging.libraries import load_libraries
     from pipeline.imaging.limits import ImageLimits
     from pipeline.imaging.reading import ReadingOptions
     from pipeline.imaging.reading_pool import PoolOptions, ReadingPool
 
-    load_libraries()
     cleaning, reading = settings.deidentification, settings.image_reading
     deidentifier = Deidentifier(open_key(settings.data_dir, cleaning.key_file), cleaning)
     options = PoolOptions(

@@ -36,13 +36,18 @@ def missing_libraries() -> list[str]:
     return [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
 
 
-@cache
-def _load() -> None:
+def require_libraries() -> None:
+    """Raises SettingsInvalid where the extra is missing. Imports nothing: for whoever has others decode."""
     if missing := missing_libraries():
         raise SettingsInvalid(
             f"Images are read by libraries that are not installed: {', '.join(missing)}.",
             remedy="Install them: `make demo` in a checkout, `pip install 'chartwell[images]'` elsewhere.",
         )
+
+
+@cache
+def _load() -> None:
+    require_libraries()
     _import_gdcm()
     from pydicom import config  # sets the level of its own messages when it is imported
 

@@ -12,13 +12,15 @@ import os
 import queue
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Final, TypeAlias
 
 from pipeline.errors import ChartwellError, UnreadableImage
@@ -40,6 +42,7 @@ _GRACE_SECONDS: Final = 5
 """A process whose parent was killed ends itself that much later than the parent would have ended it."""
 
 _STOP_SECONDS: Final = 2.0
+_STARTING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,8 @@ class _Process:
         self._process = context.Process(
             target=_serve, args=(theirs, self._options), daemon=True, name="image-reading"
         )
-        self._process.start()
+        with _without_main():
+            self._process.start()
         theirs.close()
         self._line, self._read = ours, 0
         if not ours.poll(self._options.seconds_max + _GRACE_SECONDS) or ours.recv() != "ready":
@@ -227,6 +231,19 @@ class _Process:
             self._line.close()
         self._process = self._line = None
         self._read = 0
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A new process imports what it needs, and not the command that started it first: of the service that is two
+    seconds of a processor, for a module that is not asked for anything."""
+    with _STARTING:
+        command = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = command
 
 
 def _no_answer(outcome: object) -> TypeError:
