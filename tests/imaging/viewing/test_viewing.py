@@ -28,7 +28,7 @@ from tests.imaging import samples
 
 NAME = (slice(8, 14), slice(8, 40))
 """Rows and columns of the strip that stands for a name in these films."""
-AIR, TISSUE, METAL, INK = -1000, 60, 2000, 2300
+AIR, LUNG, TISSUE, METAL, INK = -1000, -700, 60, 2000, 2300
 """Hounsfield units. A soft tissue window shows metal and ink alike: white."""
 
 
@@ -55,6 +55,7 @@ def options(pixel_text: str) -> ReadingOptions:
 def plane(*, ink: int = INK) -> NDArray[np.int16]:
     values = np.full((samples.SIZE, samples.SIZE), AIR, dtype=np.int16)
     values[30:50, 10:50] = TISSUE
+    values[54:60, 10:50] = LUNG
     values[2:24, 2:50] = METAL
     values[NAME] = ink
     return values
@@ -121,6 +122,7 @@ def test_a_volume_has_no_name_in_its_values_whatever_a_viewer_does_with_them() -
     values = values_of(volume(film, pixel_text="mask"))[:, :, 0].T
     assert set(np.unique(values[NAME])) == {AIR}
     assert (values[30:50, 10:50] == TISSUE).all()
+    assert (values[54:60, 10:50] == LUNG).all()  # black by the window, and no name
     assert (plane() == values_of(volume(film))[:, :, 0].T).all()
 
 
