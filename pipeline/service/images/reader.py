@@ -25,7 +25,7 @@ from pipeline.config import Settings
 from pipeline.errors import BadRequest, SettingsInvalid, UnreadableImage
 from pipeline.records import AskedImage
 from pipeline.service.errors import Busy, ImageRefused, NotInstalled, NotReady, TooLarge, TooMany
-from pipeline.service.questions.streaming import while_connected
+from pipeline.service.questions.streaming import ClientGone, while_connected
 from pipeline.wiring import prepare_asked_image
 
 if TYPE_CHECKING:
@@ -58,9 +58,13 @@ class ImageReader:
         where the client leaves before its turn."""
         self._admit(who)
         self._each[who] += 1
-        task = asyncio.ensure_future(self._in_turn(who, work))
+        left = asyncio.Event()
+        task = asyncio.ensure_future(self._in_turn(who, work, left))
         task.add_done_callback(functools.partial(self._ended, who))
-        return await while_connected(request, task)
+        try:
+            return await while_connected(request, asyncio.shield(task))
+        finally:
+            left.set()
 
     def _admit(self, who: str) -> None:
         if self._each[who] >= EACH_MAX:
@@ -72,8 +76,11 @@ class ImageReader:
         if self._each.total() >= WAITING_MAX:
             raise Busy("Too many images are being read.", remedy="Ask again in a few seconds.")
 
-    async def _in_turn(self, who: str, work: Callable[[ReadingPool], Result]) -> Result:
+    async def _in_turn(self, who: str, work: Callable[[ReadingPool], Result], left: asyncio.Event) -> Result:
+        """Is not cancelled: a thread cannot be, and its turn must last as long as it does."""
         async with self._turns.setdefault(who, asyncio.Lock()):
+            if left.is_set():
+                raise ClientGone
             return await anyio.to_thread.run_sync(lambda: work(self._opened()), limiter=self._threads)
 
     def _ended(self, who: str, task: asyncio.Future[Any]) -> None:

@@ -47,6 +47,7 @@ def test_a_reading_that_was_begun_holds_its_turn_although_the_client_has_left() 
 
         with pytest.raises(ClientGone):
             await read.read(request_of(left), "greedy", slow)
+        await asyncio.sleep(0.05)
         second = asyncio.ensure_future(read.read(request_of(), "greedy", lambda _: order.append("second")))
         await read.read(request_of(), "another", lambda _: order.append("another"))
         await asyncio.sleep(0.05)
@@ -56,6 +57,24 @@ def test_a_reading_that_was_begun_holds_its_turn_although_the_client_has_left() 
         return order
 
     assert asyncio.run(scene()) == ["another", "first", "second"]
+
+
+def test_nothing_is_begun_for_a_client_that_left_before_its_turn() -> None:
+    async def scene() -> list[str]:
+        read, go_on, order = ImageReader(no_pool, 4), threading.Event(), []
+        left = asyncio.Event()
+        first = asyncio.ensure_future(read.read(request_of(), "one", lambda _: go_on.wait(10)))
+        second = asyncio.ensure_future(read.read(request_of(left), "one", lambda _: order.append("second")))
+        await asyncio.sleep(0.05)
+        left.set()
+        with pytest.raises(ClientGone):
+            await second
+        go_on.set()
+        await first
+        assert await read.read(request_of(), "one", lambda _: "third") == "third"
+        return order
+
+    assert asyncio.run(scene()) == []
 
 
 def test_no_one_waits_with_more_than_their_share_and_all_with_no_more_than_there_is_room(
