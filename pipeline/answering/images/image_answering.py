@@ -29,6 +29,7 @@ from pipeline.answering.images.stored_films import (
     images_inside,
     is_in_time,
 )
+from pipeline.answering.question_length import embed_question
 from pipeline.answering.questions.asked.films import AskedFilms, Fits, asked_films, may_ask_of_films
 from pipeline.answering.questions.plan import AskedTime
 from pipeline.answering.questions.understood_parts import removed_patients, understood_parts
@@ -265,7 +266,7 @@ class ImageAnswering:
         text, filters = understood.question.text, understood.meant.question.filters
         if not ids:
             return tuple(told)
-        vector = self.embedder.embed([text], "query")[0]
+        vector = embed_question(text, self.embedder)
         matches = self.store.search_vector(vector, PASSAGES_READ, filters)
         hits = self.store.hits([match.chunk_id for match in matches], vector)
         of_reports = [
@@ -286,7 +287,17 @@ class ImageAnswering:
             statements = self._statements(found, found.told, 0, question)
         for statement in statements:
             yield Verified(statement)
+        found = replace(found, shown=self._still_so(found.shown, question.filters))
         yield Finished(self._answer(question, found, statements, watch))
+
+    def _still_so(self, shown: Sequence[FoundImage], filters: Filters) -> tuple[FoundImage, ...]:
+        """Those that are still there, of the same patient and day: a model may have taken a while."""
+        now = [(each, self.images.image(each.image_id, filters.scope)) for each in shown]
+        return tuple(
+            each
+            for each, held in now
+            if held is not None and (held.patient_id, held.date) == (each.patient_id, each.date)
+        )
 
     def _answer(
         self, question: Question, found: FilmAnswer, statements: Sequence[Statement], watch: Stopwatch
@@ -326,7 +337,8 @@ class ImageAnswering:
                         added = self._added(answer, found, understood.meant.question)
                         for statement in added:
                             yield Verified(statement)
-                        yield Finished(_joined(answer, added, found, watch))
+                        shown = self._still_so(found.shown, understood.meant.question.filters)
+                        yield Finished(_joined(answer, added, replace(found, shown=shown), watch))
                     case _:
                         yield event
         finally:
@@ -373,7 +385,7 @@ def _require_same(patients: Sequence[str], whose: str) -> None:
     """Raises BadRequest where the image is another patient's than the one asked about."""
     if patients and whose and whose not in patients:
         raise BadRequest(
-            f"The question is about patient {', '.join(patients)}, and the image is of another one.",
+            "The question is about one patient, and the image is of another.",
             remedy="Ask with an image of that patient, or ask without naming one.",
         )
 

@@ -235,7 +235,7 @@ def test_an_image_of_another_patient_than_the_question_is_not_answered_from(
     ward: Ward, patients: tuple[str, ...]
 ) -> None:
     text = "Is there an effusion?" if patients else "Does Ben Okafor have an effusion?"
-    with pytest.raises(BadRequest, match="P200, and the image is of another one"):
+    with pytest.raises(BadRequest, match="about one patient, and the image is of another"):
         ward.ask(text, asked_image(1, patient_id=ANNA), patients=patients)
     with pytest.raises(BadRequest):
         ward.ask(text, asked_image(1, content_hash="f-new".ljust(64, "0")), patients=patients)

@@ -289,5 +289,5 @@ def test_a_film_that_moved_to_another_patient_meanwhile_is_told_of_neither(hospi
         found = answer(made, Question(f"Show {name}'s latest film"))
     finally:
         images.upsert([EmbeddedImage(film, vector)])
-    assert film.image_id not in found.text + repr(found.citations)
+    assert film.image_id not in found.text + repr(found.citations) + repr(found.images)
     assert film.findings[0] not in found.text
