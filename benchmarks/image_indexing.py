@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -50,6 +51,16 @@ PATH_SECONDS_MAX = 2.0
 MANY = 5_000
 MANY_SIDE = 256
 PROCESSES = 2
+
+
+class Spent(NamedTuple):
+    """Seconds."""
+
+    wall: float
+    cpu: float
+    """Of this process."""
+    reading: float = 0.0
+    """Processor time of the processes that read."""
 
 
 class AwayEmbedder(LocalImageEmbedder):
@@ -96,18 +107,20 @@ def _settings(folder: Path, *, pixel_text: str) -> Settings:
 def _local(settings: Settings, folder: Path) -> dict[str, float]:
     embedder = LocalImageEmbedder(ImageEmbedderSettings())
     pictures, preparing = _prepared(folder / "films", embedder.image_side)
-    alone, whole = _alternately(settings, folder, embedder, pictures)
-    both = preparing + statistics.median(cpu for _, cpu in alone) / len(pictures)
     cores = min(PROCESSES, os.cpu_count() or 1)
-    rate, own = (FILMS / statistics.median(wall for wall, _ in runs) for runs in (whole, alone))
+    alone, whole = _alternately(settings, folder, embedder, pictures)
+    possible = cores / (preparing + _milliseconds(alone, FILMS) / 1e3)
+    spent = statistics.median(run.cpu + run.reading for run in whole) / FILMS
+    rate, own = (FILMS / statistics.median(run.wall for run in runs) for runs in (whole, alone))
     return {
         "local embedder alone, films a second": own,
         "vectorize, films a second": rate,
         "vectorize over the embedder alone": rate / own,
-        f"what {cores} cores can do of both, films a second, by CPU": cores / both,
-        "vectorize over what the cores can do": rate * both / cores,
-        "vectorize's own process, CPU ms a film, the embedder's in it": _milliseconds(whole, FILMS),
-        "the embedder's CPU ms a film": _milliseconds(alone, len(pictures)),
+        f"embedder and bare preparing on {cores} cores, films a second by CPU": possible,
+        f"vectorize on {cores} cores, films a second by CPU": cores / spent,
+        "the one over the other": cores / spent / possible,
+        "vectorize's own process, CPU ms a film": _milliseconds(whole, FILMS),
+        "the embedder's CPU in it, ms a film": _milliseconds(alone, FILMS),
     }
 
 
@@ -115,15 +128,15 @@ def _away(settings: Settings, folder: Path) -> dict[str, float]:
     embedder = AwayEmbedder(ImageEmbedderSettings())
     pictures, _ = _prepared(folder / "films", embedder.image_side)
     alone, whole = _alternately(settings, folder, embedder, pictures[:FILMS], rounds=1)
-    ratio = alone[0][0] / whole[0][0]
+    ratio = alone[0].wall / whole[0].wall
     return {
         f"vectorize over a model of {1e3 * MODEL_SECONDS:g} ms a film": ratio,
         f"... over the floor of {FLOOR_RATIO:g}": ratio / FLOOR_RATIO,
     }
 
 
-def _milliseconds(runs: Sequence[tuple[float, float]], count: int) -> float:
-    return 1e3 * statistics.median(cpu for _, cpu in runs) / count
+def _milliseconds(runs: Sequence[Spent], count: int) -> float:
+    return 1e3 * statistics.median(run.cpu for run in runs) / count
 
 
 def _alternately(
@@ -132,14 +145,14 @@ def _alternately(
     embedder: LocalImageEmbedder,
     pictures: Sequence[bytes],
     rounds: int = ROUNDS,
-) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+) -> tuple[list[Spent], list[Spent]]:
     """Wall and CPU seconds of the embedder alone and of the whole, each round a new store."""
     alone, whole = [], []
     for number in range(rounds):
         started = _now()
         for start in range(0, len(pictures), embedder.images_at_once):
             embedder.embed_images(pictures[start : start + embedder.images_at_once])
-        alone.append(_since(started))
+        alone.append(Spent(*_since(started)))
         own = settings.model_copy(
             update={"data_dir": folder / f"data-{embedder.__class__.__name__}-{number}"}
         )
@@ -162,7 +175,7 @@ def _vectorize(
     films_folder: Path,
     embedder: LocalImageEmbedder | None = None,
     observer: SilentObserver | None = None,
-) -> tuple[tuple[float, float], RunCounts]:
+) -> tuple[Spent, RunCounts]:
     """Seconds from the first file to the last commit, the processes that read started already."""
     with _corpus(settings) as opened:
         corpus = opened if embedder is None else _with(opened, embedder)
@@ -180,9 +193,10 @@ def _vectorize(
             accept=accept_image,
         )
         _start_processes(corpus, films_folder)
-        started = _now()
+        reading, started = _others_cpu_seconds(), _now()
         counts = indexing.run(ImageSources([str(films_folder)], tables, FORMATS), sources=[str(films_folder)])
-        return _since(started), counts
+        wall, own = _since(started)
+        return Spent(wall, own, _others_cpu_seconds() - reading), counts
 
 
 def _with(corpus: ImageCorpus, embedder: LocalImageEmbedder) -> ImageCorpus:
@@ -267,17 +281,28 @@ def _resident(pid: int) -> float:
 
 
 def _children() -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    """Of every thread: the processes that read are started by threads of the pool."""
+    threads = Path("/proc/self/task").glob("*/children")
+    return [int(pid) for thread in threads for pid in thread.read_text().split()]
+
+
+def _others_cpu_seconds() -> float:
+    """Processor time of the processes that read, so far."""
+    ticks = 0
+    for pid in _children():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(settings: Settings, folder: Path) -> dict[str, float]:
     _write_films(folder / "many", MANY, side=MANY_SIDE)
     readings = MemoryReadings()
     own = settings.model_copy(update={"data_dir": folder / "data-many"})
-    (wall, _), counts = _vectorize(own, folder / "many", observer=readings)
+    spent, counts = _vectorize(own, folder / "many", observer=readings)
     early, late = (_at(readings, MANY // 5), _at(readings, MANY))
     return {
-        f"{MANY:,} films of {MANY_SIDE} pixels, films a second": counts.embedded / wall,
+        f"{MANY:,} films of {MANY_SIDE} pixels, films a second": counts.embedded / spent.wall,
         f"MiB after {MANY // 5:,}, the run itself": early[0],
         f"MiB after {MANY:,}, the run itself": late[0],
         f"MiB after {MANY // 5:,}, the larger process that reads": early[1],
