@@ -57,8 +57,7 @@ MEASURED_WEIGHT = 0.35
 NEARER = 0.05
 ADJACENT = 40
 """Characters between what is asked about and its value."""
-_SOFT = frozenset([ValueKind.FREQUENCY, ValueKind.REASON])
-"""Kinds that are written in too many ways to be missed for certain."""
+_WHY = re.compile(r"\bwhy\b|\bwhat (?:do|does|did)\b.*\b(?:think|suspect|believe)\b", re.IGNORECASE)
 _PARTS = re.compile(r"[,;:.!?/]|\b(?:and|or|but|with|while|although|who|which)\b", re.IGNORECASE)
 """What parts two things that a sentence sets side by side."""
 _ASKS_A_RESULT = re.compile(
@@ -198,7 +197,8 @@ class ReadSentences:
         )
         if value is None:
             dated = kind is ValueKind.TIME and sentence.hit.date and self.fact.plan.time.order == "latest"
-            return share if (kind in _SOFT or dated) and sentence.places else None
+            soft = kind is ValueKind.FREQUENCY or (kind is ValueKind.REASON and self._asks_why)
+            return share if (soft or dated) and sentence.places else None
         start, end = value
         near = any(min(abs(start - b), abs(a - end)) <= ADJACENT for a, b in places)
         number = any(map(str.isdigit, sentence.hit.text[start:end]))
@@ -229,6 +229,16 @@ class ReadSentences:
             if asked and _IS_STILL.search(sentence.hit.text, sentence.start, sentence.end)
             else 0.0
         )
+
+    @cached_property
+    def _asks_why(self) -> bool:
+        """In which case the sentence of the thing may tell it in its own way; a cause that is asked for by name is
+        called one."""
+        return _WHY.search(self.fact.plan.text) is not None
+
+    @cached_property
+    def asks_of_a_side(self) -> bool:
+        return not {"left", "right"}.isdisjoint(self.weights)
 
     @cached_property
     def _asks_a_plan(self) -> bool:

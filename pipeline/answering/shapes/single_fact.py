@@ -80,7 +80,8 @@ class SingleFact:
             return Reply(tuple(lines), selected=True)
         if read.is_of_other_side_alone:
             return NOT_STATED
-        if asked.plan.shape is None and value.kind is None and not read.is_only_ordered:
+        untold = asked.plan.shape is None and value.kind is None and not read.is_only_ordered
+        if untold and not read.asks_of_a_side:
             named = asked_section(asked.plan)
             if named is None or not named.is_fact:
                 return None

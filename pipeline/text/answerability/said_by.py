@@ -11,6 +11,7 @@ import re
 from types import MappingProxyType
 
 from pipeline.text.answerability.values import ValueKind, written_as
+from pipeline.text.wording import canonical
 
 _ALCOHOL = "alcohol[a-z]*, drink[a-z]*, drank, etoh, beers?, wine, liquor"
 _OPIOIDS = """[a-z]+codone, codeine, morphine, [a-z]+morphone, fentanyl, tramadol, ultram, percocet, norco, vicodin
@@ -52,6 +53,8 @@ dispens: quantity, qty
 diuret|diuretic: lasix, furosemide, hydrochlorothiazide, hctz, spironolactone, aldactone, bumetanide, bumex, torsemide
     chlorthalidone, metolazone, triamterene
 drink: {_ALCOHOL}
+drain|draw|drawn|drew|aspir|aspirat|withdraw|withdrawn: drain[a-z]*, dr[ae]wn?, aspirat[a-z]+, withdr[ae]wn?, tapped
+    evacuat[a-z]+, removed
 elevate: normal[a-z]*, wnl, low
 hurt: {_HURTS}
 infect: pneumonia, utis?, cellulitis, sepsis, septic, abscess, bacteremia, urinary tract infection, bronchitis, flu
@@ -90,6 +93,13 @@ switch: chang(?:e|ed|ing)
 work|employ: retired?, unemployed, disability, help[a-z]*, effective, relie[a-z]+, benefi[a-z]+
 """
 """Canonical words before the colon, apart by bars; behind it what says them too."""
+_VERBS = """
+    bite bit bitten; bleed bled; break broke broken; bring brought; catch caught; choose chose chosen; drink drank drunk
+    drive drove driven; eat ate eaten; fall fell fallen; feed fed; grow grew grown; hold held; lose lost
+    ride rode ridden; run ran; sleep slept; speak spoke spoken; stick stuck; sting stung; strike struck stricken
+    swell swelled swollen; swim swam; tear tore torn; think thought; throw threw thrown; wake woke; wear wore worn
+    """
+"""Verbs of which endings do not tell that two forms are one."""
 _BY_VALUE = {
     **dict.fromkeys(("surgery", "procedur"), ValueKind.PROCEDURE),
     **dict.fromkeys(("smoke", "tobacco", "cigaret"), ValueKind.TOBACCO_USE),
@@ -103,6 +113,7 @@ _SHOULD = "(?:should|does|do|can|must|may|will|did)"
 _TERMS = rf"""
 {_SHOULD} (?:§ )?(?:(?:need|have) to )?(?:continue|keep)(?:\s(?:on )?\w+ing\b)?(?:\sto)?: keep
     continu[a-z]+, discontinu[a-z]+, stop[a-z]*, hold, held, any ?more, no longer, follow[ -]?up, remain, off, not need
+    (?:in|de)creas[a-z]+, titrat[a-z]+, resum[a-z]+
     no need
 § (?:come|came|coming) off|§ (?:(?:was|been|being) )?taken off: (?:self-)?we[ae]n[a-z]*, came off, come off, taken off
     off, quit, stop[a-z]*, discontinu[a-z]+, switch(?:ed)?
@@ -142,7 +153,16 @@ def _by_word(listed: str) -> dict[str, str]:
     return {word: ways for words, ways in _lexicon(listed).items() for word in words.split("|")}
 
 
-SAID_BY = MappingProxyType(_by_word(_WORDS) | {word: written_as(kind) for word, kind in _BY_VALUE.items()})
+def _said_by() -> dict[str, str]:
+    found = _by_word(_WORDS) | {word: written_as(kind) for word, kind in _BY_VALUE.items()}
+    for forms in (each.split() for each in re.split(r";|\n", _VERBS.strip())):
+        for key in {canonical(form)[0] for form in forms}:
+            said = [f"(?:{'|'.join(forms)})(?:s|es|ing)?", *([found[key]] if key in found else [])]
+            found[key] = "|".join(said)
+    return found
+
+
+SAID_BY = MappingProxyType(_said_by())
 """Regular expressions, for whole words, by canonical word."""
 TERMS_SAID_BY = tuple(
     (re.compile(rf"\b(?:{asked})\b", re.IGNORECASE), rf"{asked}|{ways}")

@@ -83,11 +83,12 @@ marital status: single; (?:un)?married; divorced; widow(?:ed|er)?; separated; en
     domestic partner
 measurement: \d[\d.,/]*; normal; abnormal; elevated; high; low; unremarkable; stable; positive; negative; reactive; wnl
     within (?:normal|therapeutic); therapeutic; decreased; increased; reduced; borderline; impaired; pending
-mechanism: fell; falling; (?:a|the|her|his) fall; falls? (?:from|off|down|onto|on)\b; slip(?:s|ped)?; tripp?(?:s|ed)?
+mechanism: fell; falling; (?:a|her|his) fall; falls? (?:from|off|down|onto|on)\b; slip(?:s|ped)?; tripp?(?:s|ed)?
     struck; hit (?:by|his|her|in|on|the|an?)\b; ran into; rear-ended; collision; collided
     (?:vehicle|car|bike|bicycle|motorcycle|auto|work) (?:accident|crash); mv[ac]; thrown; bucked; twist(?:s|ed|ing)
-    hyperexten\w+; landed; bit(?:ten)?; kick(?:s|ed|ing); punch(?:ed|ing); assault(?:ed)?; crush(?:ed|ing)
-    cut (?:himself|herself|his|her); while (?:playing|lifting|running|working|skiing|using); stung; lifting
+    hyperexten\w+; landed; bitten; bit (?:him|her|his|the)\b; kick(?:s|ed|ing); punch(?:ed|ing); assault(?:ed)?
+    crush(?:ed|ing); cut (?:himself|herself|his|her); while (?:playing|lifting|running|working|skiing|using); stung
+    lifting
     was (?:playing|lifting|running|skiing|skating|climbing); jump(?:ed|ing); dropped; stepped (?:on|in|off)
     burn(?:ed|t) (?:by|on|with)
 occupation: works?; working; worked; employ\w+; unemployed; retire\w*; occupation; job; career; student; disability
@@ -104,10 +105,11 @@ procedure: \w{{3,}}(?:ectom|plast|otom|ostom|oscop)(?:y|ies); \w+(?:opexy|rrhaph
     removal
 race: white; caucasian; black; african[ -]american; asian; hispanic; latin[oax]; native american; american indian
     alaska native; pacific islander; native hawaiian; multiracial; biracial; mixed race
-reason: because; due to; secondary to; caus\w+; result\w*; related to; led to; likely; attribut\w+; so that
-    since (?!then|that|the |undergoing|his |her |last|\d)
+reason: because; owing to; on account of; due to; secondary to; caus\w+; result\w*; related to; led to; likely
+    attribut\w+; so that
+    since (?!then|that|the |undergoing|his |her |last|\d|s?he (?:stopped|started|was|had))
     in order to; given (?:the|his|her|that); (?<!significant )(?<!seen )for (?:his|her|the|an?|some|evaluation|pain)
-    reasons?; from (?:the|his|her)
+    reasons?; from (?:the|his|her|an?)
     to (?:treat|prevent|help|rule|evaluate|control|avoid); concern\w*; contribut\w+; unable; refus\w+; declin\w+
     prefer\w*; cost
 severity: \d{{1,2}}(?:\.\d)? ?(?:/|out of|over) ?10; mild(?:ly)?; moderate(?:ly)?; severe(?:ly)?; slight(?:ly)?; worst

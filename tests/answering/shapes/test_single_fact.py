@@ -552,6 +552,11 @@ def test_a_word_that_the_notes_write_otherwise_is_read_as_theirs(
             "Depression improved with Lexapro. She only got up to the full dose 10 mg pill.",
         ),
         (
+            "what drug must Nora Patel not be given because of an allergy",
+            "PLAN\n\nContinue lisinopril 10 mg daily. She is allergic to sulfa, which gives her hives.",
+            "She is allergic to sulfa, which gives her hives.",
+        ),
+        (
             "What did Nora Patel opt for?",
             "PLAN\n\nSurgery was offered. She elected observation.",
             "She elected observation.",
@@ -569,6 +574,8 @@ def test_how_a_note_says_what_is_asked(tmp_path: Path, question: str, text: str,
         ("mechanism of injury, Nora Patel", "HPI\n\nShe has fall allergies and knee pain."),
         ("Any previous strokes in Nora Patel?", "HPI\n\nShe has a history of gout."),
         ("cause of Nora Patel's heel pain", "ASSESSMENT\n\nHeel pain. Ice it."),
+        ("indication for Nora Patel's radiation", "HPI\n\nShe underwent radiation last year."),
+        ("X-ray findings, Nora Patel's left foot", "HPI\n\nShe walks. Her x-rays revealed a fracture."),
     ],
 )
 def test_what_no_note_says_so_is_not_answered(tmp_path: Path, question: str, text: str) -> None:

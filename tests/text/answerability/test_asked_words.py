@@ -74,3 +74,18 @@ def test_the_name_of_a_class_is_held_by_its_drugs_and_no_drug_by_a_class(
     words: str, sentence: str, held: bool
 ) -> None:
     assert bool(AskedWords(words).held(sentence)) is held
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("how much fluid was drawn", "We drew 1200 mL of fluid."),
+        ("what bit him", "Bitten by a raccoon."),
+        ("what he drank", "Drinks three beers."),
+        ("worn", "She wears a brace."),
+    ],
+)
+def test_two_forms_of_a_verb_are_one(words: str, sentence: str) -> None:
+    asked = AskedWords(words)
+    assert asked.terms
+    assert set(asked.held(sentence)) >= {asked.terms[-1].key}

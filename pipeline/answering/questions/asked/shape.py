@@ -338,7 +338,7 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
     if whom == "everyone":
         return AskedShape(None)
     if _NOT_BORNE.match(text):
-        return AskedShape(AnswerShape.LIST, None, ThingKind.ALLERGY)
+        return AskedShape(AnswerShape.LIST, None, ThingKind.ALLERGY, kinds=(ThingKind.ALLERGY,))
     if (listed := asked_topic(text)) is not None and not _SEVERAL_THINGS.search(listed.purpose or ""):
         own = (ThingKind.PLAN,) if listed.topic is None else ()
         return AskedShape(AnswerShape.LIST, part=listed, kinds=own)

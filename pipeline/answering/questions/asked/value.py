@@ -44,7 +44,7 @@ mechanism: (mechanism|circumstances) of (the |§'s )?(injury|accident|trauma)
     how (did|was|were|has|had) § (get |been |become )?(hurt|injured?|harmed|wounded)
     how (did|was) (the|§'s) (injury|accident|fracture) (happen|occur|sustained)
     how did § (injure|hurt|break|sprain|twist|fracture|tear)
-replacement: what (replaces|replaced), replacement for
+replacement: (what|which \w+) (replaces|replaced), replacement for
     what (is|was|has been) § (been )?(put on|started on|given|taking|on|switched to) (instead|in place)( of)?
     what did § (take|get|start|switch to|change to) (instead|in place)( of)?, (instead|in place) of
     what (is|was|has been) § (been )?switched( from)?( to)?, what has § been put on instead
@@ -157,6 +157,8 @@ def asked_value(plan: QuestionPlan) -> AskedValue:
             if kind is _K.AMOUNT and _WEIGHS.search(text) is not None:
                 return AskedValue(_K.MEASUREMENT, words)
             dosed = kind is _K.AMOUNT and _asks_for_a_dose(plan, found.group(), text)
+            if kind is _K.DRUG and ThingKind.ALLERGY in plan.kinds:
+                return AskedValue(None, words)  # of an allergy the thing alone is told
             if kind is _K.COUNT:
                 words = _DONE.sub(" ", words)
             return AskedValue(_K.DOSE if dosed else kind, words)
