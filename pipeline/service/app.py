@@ -47,6 +47,7 @@ from pipeline.service.jobs.runner import Jobs
 from pipeline.service.metrics import Meter
 from pipeline.service.middleware.authentication import AuthenticationMiddleware, Caller
 from pipeline.service.middleware.envelope import UNROUTED, RequestEnvelope
+from pipeline.service.middleware.limits import LargeBodies
 from pipeline.service.middleware.proxy import BehindProxy, proxy_key
 from pipeline.service.openapi import describe, operation_id
 from pipeline.service.pages import routes as pages
@@ -222,6 +223,7 @@ def _open_services(
         image_reader=ImageReader(
             functools.partial(open_image_viewing, settings, service.images_at_once), service.images_at_once
         ),
+        volumes=LargeBodies("are on their way to you"),
         readiness=readiness,
         meter=meter,
         costs=PresentCosts(settings),

@@ -30,6 +30,7 @@ from pipeline.service.jobs.runner import Jobs
 from pipeline.service.metrics import Meter
 from pipeline.service.middleware import cookies
 from pipeline.service.middleware.authentication import Caller
+from pipeline.service.middleware.limits import LargeBodies
 from pipeline.service.questions.corpus import LiveCorpus
 from pipeline.service.questions.queue import AnswerQueue
 from pipeline.service.readiness import Readiness
@@ -61,6 +62,8 @@ class Services:
     jobs: Jobs
     images: StoredImages
     image_reader: ImageReader
+    volumes: LargeBodies
+    """Those that are on their way to a viewer."""
     readiness: Readiness
     meter: Meter
     costs: PresentCosts

@@ -7,12 +7,14 @@ that a browser may keep. Knows no pixels: what an original shows is made in proc
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from pipeline.answering.images.similar_images import SIMILAR_MAX
 from pipeline.errors import BadRequest, UnreadableImage
@@ -139,6 +141,7 @@ async def volume(
 ) -> StreamingResponse:
     """The values of an image or its series for a viewer, read and cleaned now, in the image's own units; of MONOCHROME1
     with the other sign. The file says sizes, directions and window, and nothing else."""
+    services.volumes.require_room(principal.id)
     made = await view_volume_of(request, services, principal, image_id, whole_series=of == "series")
     headers = {
         **PRIVATE,
@@ -147,7 +150,8 @@ async def volume(
         "X-Chartwell-Plane": str(made.chosen),
         "X-Chartwell-Left-Out": str(made.left_out),
     }
-    return StreamingResponse(_chunks(made.content), media_type="application/octet-stream", headers=headers)
+    held = services.volumes.hold(principal.id)
+    return HeldResponse(held, _chunks(made.content), media_type="application/octet-stream", headers=headers)
 
 
 @router.get(
@@ -342,7 +346,21 @@ def _told(picture: FramePicture) -> dict[str, str]:
     return shown
 
 
-def _chunks(content: bytes) -> Iterator[bytes]:
+class HeldResponse(StreamingResponse):
+    """Counts as held in memory until its last byte has gone, or its reader has."""
+
+    def __init__(
+        self, held: AbstractContextManager[None], content: AsyncIterator[bytes], **more: Any
+    ) -> None:
+        super().__init__(content, **more)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._held:
+            await super().__call__(scope, receive, send)
+
+
+async def _chunks(content: bytes) -> AsyncIterator[bytes]:
     view = memoryview(content)
     for at in range(0, len(view), CHUNK_BYTES):
         yield bytes(view[at : at + CHUNK_BYTES])

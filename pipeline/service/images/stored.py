@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
 from pipeline.answering.images.similar_images import image_vector, similar_images
-from pipeline.errors import ChartwellError
+from pipeline.errors import BadRequest, ChartwellError
 from pipeline.images import ImageFilters, Thumbnail
 from pipeline.imaging.files import ImageFile
 from pipeline.imaging.records import ImageDescription
@@ -74,13 +74,21 @@ class StoredImages:
         return found
 
     def series(self, chosen: ImageDescription, scope: AccessScope) -> list[ImageDescription]:
-        """The images of the chosen one's series that `scope` admits, all of its patient, the chosen one first."""
+        """The images of the chosen one's series that `scope` admits, all of its patient, the chosen one first. Raises
+        BadRequest where there are too many to look through."""
         if not chosen.series_id:
             return [chosen]
         studies = (chosen.study_id,) if chosen.study_id else ()
         filters = ImageFilters(patient_ids=(chosen.patient_id,), study_ids=studies, scope=scope)
         with self._images() as images:
-            found = images.images(filters, limit=SERIES_MAX)
+            found = images.images(filters, limit=SERIES_MAX + 1)
+        if (
+            len(found) > SERIES_MAX
+        ):  # a series of which some images are not among these would be shown as a whole one
+            raise BadRequest(
+                f"The study has more than {SERIES_MAX:,} images: its series are not put together.",
+                remedy="Look at its images one after another.",
+            )
         others = (each for each in found if each.series_id == chosen.series_id)
         return [chosen, *(each for each in others if each.image_id != chosen.image_id)]
 

@@ -29,8 +29,8 @@ from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.middleware import cookies
 from pipeline.service.middleware.limits import (
     UPLOAD_SECONDS_MAX,
+    LargeBodies,
     RateLimit,
-    Uploads,
     declared_bytes,
     replayed,
     require_image,
@@ -126,7 +126,7 @@ class AuthenticationMiddleware:
         self._refused = refused
         self._activity = activity
         self._limit = RateLimit(settings.requests_per_minute)
-        self._uploads = Uploads()
+        self._uploads = LargeBodies("are being sent")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

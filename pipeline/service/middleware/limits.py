@@ -113,29 +113,35 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-UPLOADS_AT_ONCE = 8
-"""Bodies with an image that are held in memory at the same time, of all people."""
-UPLOADS_EACH = 2
-UPLOAD_RETRY_SECONDS = 2.0
+LARGE_AT_ONCE = 8
+"""Bodies of megabytes, an image or a volume, that are held in memory at the same time, of all people."""
+LARGE_EACH = 2
+LARGE_RETRY_SECONDS = 2.0
 
 
-class Uploads:
+class LargeBodies:
     """How many large bodies are held, and whose. Belongs to the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, are_being: str) -> None:
+        """`are_being`: what happens to them, in words."""
+        self._are_being = are_being
         self._each: Counter[str] = Counter()
+
+    def require_room(self, who: str) -> None:
+        """Raises TooMany, Busy."""
+        if self._each[who] >= LARGE_EACH:
+            raise TooMany(
+                f"{LARGE_EACH} images of yours {self._are_being} already.",
+                remedy="Wait for one of them.",
+                retry_after_seconds=LARGE_RETRY_SECONDS,
+            )
+        if self._each.total() >= LARGE_AT_ONCE:
+            raise Busy(f"Too many images {self._are_being}.", remedy="Try again in a few seconds.")
 
     @contextmanager
     def hold(self, who: str) -> Iterator[None]:
-        """Around a request with such a body. Raises TooMany, Busy."""
-        if self._each[who] >= UPLOADS_EACH:
-            raise TooMany(
-                f"{UPLOADS_EACH} images of yours are being sent already.",
-                remedy="Wait for one of them.",
-                retry_after_seconds=UPLOAD_RETRY_SECONDS,
-            )
-        if self._each.total() >= UPLOADS_AT_ONCE:
-            raise Busy("Too many images are being sent.", remedy="Send it again in a few seconds.")
+        """While one is held. Raises as `require_room`."""
+        self.require_room(who)
         self._each[who] += 1
         try:
             yield

@@ -16,7 +16,7 @@ from pipeline.imaging.files import ImageFile
 from pipeline.imaging.reading_pool import prepare_file
 from pipeline.service.errors import Busy, TooMany
 from pipeline.service.middleware import limits
-from pipeline.service.middleware.limits import UPLOADS_EACH, Uploads
+from pipeline.service.middleware.limits import LARGE_EACH, LargeBodies
 from tests.images import png, rings
 from tests.imaging import samples
 from tests.indexing.images.films import OPTIONS
@@ -116,8 +116,8 @@ def test_how_large_an_image_may_be(shown: Gallery, everyone: httpx2.Client) -> N
 
 
 def test_no_one_holds_more_uploads_than_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "UPLOADS_AT_ONCE", UPLOADS_EACH + 1)
-    uploads = Uploads()
+    monkeypatch.setattr(limits, "LARGE_AT_ONCE", LARGE_EACH + 1)
+    uploads = LargeBodies("are being sent")
     with uploads.hold("a"), uploads.hold("a"):
         with pytest.raises(TooMany), uploads.hold("a"):
             pass

@@ -17,6 +17,7 @@ from PIL import Image
 from pipeline.service.images.reader import EACH_MAX
 from tests.images import png, rings
 from tests.service.images.gallery import Gallery
+from tests.service.running import until
 
 VIEWS = ("", "/thumbnail", "/rendering", "/volume", "/volume?of=series")
 
@@ -218,7 +219,7 @@ def test_an_id_is_no_path(everyone: httpx2.Client, image_id: str) -> None:
 def test_a_person_has_no_more_than_their_share(shown: Gallery) -> None:
     """Many at the same time from one: some are told to wait; another person is served meanwhile."""
     greedy, other = (shown.service.client(shown.service.key()) for _ in range(2))
-    path = f"/v1/images/{shown.ids['ct1.dcm']}/volume?of=series"
+    path = f"/v1/images/{shown.ids['ct1.dcm']}/rendering"
     with ThreadPoolExecutor(24) as pool:
         asked = [pool.submit(greedy.get, path) for _ in range(24)]
         assert other.get(path).status_code == 200
@@ -226,3 +227,18 @@ def test_a_person_has_no_more_than_their_share(shown: Gallery) -> None:
     assert set(statuses) <= {200, 429}
     assert statuses.count(200) >= EACH_MAX
     assert greedy.get(path).status_code == 200
+
+
+def test_a_volume_counts_until_its_last_byte_has_gone(shown: Gallery) -> None:
+    """It is megabytes: who takes it slowly gets no third one."""
+    services = shown.service.app.state.services
+    client = shown.service.client(shown.service.key())
+    path = f"/v1/images/{shown.ids['ct1.dcm']}/volume"
+    with services.volumes.hold(person_of(shown, client)), services.volumes.hold(person_of(shown, client)):
+        assert client.get(path).status_code == 429
+    assert client.get(path).status_code == 200
+    until(lambda: not services.volumes._each)
+
+
+def person_of(shown: Gallery, client: httpx2.Client) -> str:
+    return str(client.get("/v1/me").json()["id"])
