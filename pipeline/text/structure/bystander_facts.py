@@ -14,12 +14,14 @@ _MALE = (
     r"|ex-?husband)(?:s?-in-law)?"
 )
 _FEMALE = (
-    r"(?:(?:step|grand|great-?|half-?|god)*-?(?:mother|daughter|sister|mom|mum|grandma)|wife|aunt|niece|girlfriend|mama"
+    r"(?:(?:step|grand|great-?|half-?|god)*-?(?:mother|daughter|sister|mom|mum|grandma)|wife|aunt|niece"
+    r"|girlfriend|mama"
     r"|ex-?wife)(?:s?-in-law)?"
 )
 _EITHER = (
     r"(?:spouse|(?:domestic |life )?partner|ex|fianc[ée]e?|cousin|sibling|in-laws?|(?:identical |fraternal |co-?)?twin"
-    r"|(?:co-?|room|flat|house|class|bed|team)-?(?:mate|worker)|colleague|boss|neighbou?r|friend|caregiver|caretaker|carer"
+    r"|(?:co-?|room|flat|house|class|bed|team)-?(?:mate|worker)|colleague|boss|neighbou?r|friend|caregiver"
+    r"|caretaker|carer"
     r"|donor|guardian|landlord|babysitter|nanny|visitor|relative|(?:foster |birth |step)?parent|pet|dog|cat)"
 )
 PERSON = rf"(?:{_MALE}|{_FEMALE}|{_EITHER})"
@@ -88,17 +90,38 @@ _OF_ANOTHER_CHART = re.compile(
     r"|(?:belong(?:s|ing)?|meant|intended) (?:to|for) (?:another|a different|the other))\b",
     re.IGNORECASE,
 )
+_IN_THE_FAMILY = re.compile(
+    r"\A(?:(?!\b(?:but|however|although|she|he|they|has|have|had|denies|because|due|since|after|death"
+    r"|stress|support)\b)[^.;])*?"
+    r"\b(?:in|on|throughout|within) (?:(?:her|his|their|the|both|either|mother['’]s|father['’]s|maternal"
+    r"|paternal|immediate"
+    r"|extended|side|sides?|of) ){0,5}family\b(?! (?:doctor|physician|practice|medicine|room|meeting))",
+    re.IGNORECASE,
+)
+"""Behind it: "cancer, hypertension, and depression in her family"."""
+_SAID_APART = re.compile(
+    r",\s*(?:although|though|while|because|since|who|whom|age[sd]?|now)\b[^,;]{0,60},", re.IGNORECASE
+)
+"""Between a relative and what is said of that one: "His brother, although he is thin, has gout"."""
+_BOTH_WITH = re.compile(
+    rf"\b{PERSON}s\b(?:[^.;]{{0,40}},)?\s+(?:(?:both|all|one|two|each)\s+(?:of\s+(?:whom|them)\s+)?)?(?:with"
+    rf"|have|had|has)\s[^.;]*\Z",
+    re.IGNORECASE,
+)
 _PRONOUN = re.compile(r"\b(he|she)\b", re.IGNORECASE)
 _OPENING = re.compile(r"\W*(he|she)\b", re.IGNORECASE)
 _HER_MAN = re.compile(rf"\b(?:her (?:[\w-]+ )?{_MALE}|(?:ex-?)?husband|boyfriend)\b", re.IGNORECASE)
 _HIS_WOMAN = re.compile(rf"\b(?:his (?:[\w-]+ )?{_FEMALE}|(?:ex-?)?wife|girlfriend)\b", re.IGNORECASE)
 _ANY = re.compile(
     r"\b(?:husband|wife|wives|spouse|partner|domestic|life|father|mother|brother|sister|uncle|aunt|nephew|niece|cousin"
-    r"|sibling|in-law|identical|fraternal|twin|co-?(?:twin|work|mate)|room|flat|house|class|bed|team|work|colleague|boss"
-    r"|neighb|friend|caregiver|caretaker|carer|donor|guardian|landlord|babysit|nanny|visitor|relative|parent|foster|birth"
-    r"|ex\b|ex-|fianc|son|daughter|mom|dad|mum|mama|papa|girlfriend|boyfriend|grand|great|step|half|god|dogs?\b|cats?\b"
+    r"|sibling|in-law|identical|fraternal|twin|co-?(?:twin|work|mate)|room|flat|house|class|bed|team|work"
+    r"|colleague|boss"
+    r"|neighb|friend|caregiver|caretaker|carer|donor|guardian|landlord|babysit|nanny|visitor|relative"
+    r"|parent|foster|birth"
+    r"|ex\b|ex-|fianc|son|daughter|mom|dad|mum|mama|papa|girlfriend|boyfriend|grand|great|step|half|god"
+    r"|dogs?\b|cats?\b"
     r"|pets?\b|next|adjoin|adjacent|opposite|across|another|other|differ|wrong|mistake|mis-?(?:fil|direct)|erron|error"
-    r"|copied|pasted|imported|carried|taken|by mistake)"
+    r"|copied|pasted|imported|carried|taken|by mistake|family|families)"
 )
 """Looked for first: mostly nothing is found."""
 PRONOUN_SENTENCES_MAX = 4
@@ -117,7 +140,7 @@ def is_of_another(sentence: str, start: int, end: int) -> bool:
     """Whether `sentence` says the finding at `[start, end)` of someone else."""
     if _ANY.search(sentence.lower()) is None:
         return False
-    before, after = sentence[:start], sentence[end:]
+    before, after = _SAID_APART.sub("", sentence[:start]), sentence[end:]
     return (
         _OF_ANOTHER_CHART.search(sentence) is not None
         or _IN_THE_NEXT_BED.search(before) is not None
@@ -127,6 +150,8 @@ def is_of_another(sentence: str, start: int, end: int) -> bool:
         or _is_owned(before)
         or (_FOR_THEM.match(after) is not None and _NEAR_PATIENT.search(before) is None)
         or _THEIRS.match(after) is not None
+        or _IN_THE_FAMILY.match(after) is not None
+        or _are_several(before)
         or _is_his_or_hers(before)
     )
 
@@ -137,6 +162,12 @@ def _is_had(before: str) -> bool:
         if _PATIENT.search(match["rest"]) is None and (match["who"] or not _is_led(before, match.start())):
             return True
     return False
+
+
+def _are_several(before: str) -> bool:
+    """ "She has two daughters, both with asthma"."""
+    found = _BOTH_WITH.search(before)
+    return found is not None and _PATIENT.search(found.group()) is None and not _is_led(before, found.start())
 
 
 def _is_led(before: str, start: int) -> bool:

@@ -40,6 +40,7 @@ _TERMS = """
     gastric bypass surgery; femoral bypass surgery; popliteal bypass surgery; leg bypass surgery; bowel bypass surgery
     intestinal bypass surgery; biliary bypass surgery; peripheral bypass surgery; vascular bypass surgery
     oxygen saturation; oxygen saturations; oxygen sat; oxygen level; oxygen levels; pulse oxygen; pulse oxygenation
+    clear with cough; clears with cough; clear with coughing; clears with coughing
     o2 saturation; o2 sat; o2 sats; oxygen tension; to be married
     cancer screening; cancer risk; osteoporosis screening; tuberculosis screening; tuberculin skin; hepatitis panel
     hepatitis screening; pregnancy test; seizure precautions; fall precautions; failure to thrive
