@@ -57,10 +57,11 @@ def _listed() -> list[str]:
 
 def _pattern() -> re.Pattern[str]:
     forms = (r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", term))) for term in _listed())
-    return re.compile(rf"(?<!{_LETTER})(?:{'|'.join(forms)})(?!{_LETTER})", re.IGNORECASE)
+    return re.compile(rf"(?<!{_LETTER})(?:{'|'.join(forms)})(?!{_LETTER})")
 
 
 _LONGER = _pattern()
+"""For text in small letters: found several times faster."""
 _WORDS = frozenset(word for term in _listed() for word in re.split(r"[\s-]+", term))
 _PREFIXED = re.compile(r"\b(?:pre|non|pseudo|para|anti|quasi|peri)[-‑–]\Z", re.IGNORECASE)
 """Written with a hyphen before a word these make another thing of it: "pre-diabetes", "non-smoker"."""
@@ -96,11 +97,14 @@ def is_part_of_another(text: str, start: int, end: int, asked: str) -> bool:
         return True
     if _WORDS.isdisjoint(re.split(r"[\s-]+", text[start:end].lower())):
         return False
-    begin = max(text.rfind("\n", 0, start) + 1, start - REACH)
+    first = max(text.rfind("\n", 0, start) + 1, start - REACH)
+    begin = max(first - 1, 0)  # with the letter before it
+    around = text[begin : end + REACH].lower()
+    own_start, own_end = start - begin, end - begin
     return (
         any(
-            term.start() <= start and end <= term.end() and term.end() - term.start() > end - start
-            for term in _LONGER.finditer(text, begin, end + REACH)
+            term.start() <= own_start and own_end <= term.end() and term.end() - term.start() > end - start
+            for term in _LONGER.finditer(around, first - begin)
         )
-        and _LONGER.search(asked) is None
+        and _LONGER.search(asked.lower()) is None
     )
