@@ -179,9 +179,11 @@ class StatementChecker:
 
 
 _JOINT = " ,;.-*\n"
-_LABELLED = re.compile(r"\blabell?ed\b", re.IGNORECASE)
-_OF_THE_PATIENT = re.compile(
-    r"\b(?:patient|she|he|they|her|his|their|has|have|had|suffers?|diagnos\w*)\b", re.IGNORECASE
+_LABELLED = re.compile(r"\blabell?ed\s+(?:with|as)\b", re.IGNORECASE)
+_AS_A_FINDING = re.compile(
+    r"\b(?:patient|she|he|they|her|his|their|has|have|had|suffers?|diagnos\w*|shows?|showed|shown|demonstrat\w+|reveal\w*"
+    r"|confirm\w*|indicat\w+|suggest\w*|evidence|present|presence|there (?:is|are|was|were)|consistent|known)\b",
+    re.IGNORECASE,
 )
 
 
@@ -195,9 +197,8 @@ def _tells_label_as_finding(
             for number, citation in citations
             for hit in (hits[number - 1],)
         )
-        own = f"{part.own_words} {after}"
-        said_as_label = _LABELLED.search(own) is not None and _OF_THE_PATIENT.search(own) is None
-        if of_labels and not (said_as_label or claims_nothing(own)):
+        said_as_label = _LABELLED.search(f"{part.text} {after}") is not None
+        if of_labels and (not said_as_label or _AS_A_FINDING.search(f"{part.own_words} {after}")):
             return True
     return False
 
