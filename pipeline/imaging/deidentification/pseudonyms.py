@@ -6,12 +6,14 @@ objects, transfer syntaxes) say nothing of anyone and stay. Refuses to know whic
 
 from __future__ import annotations
 
+import re
 import uuid
 
 from pipeline.imaging.deidentification.key import DeidentificationKey
 
 _PATIENT_DIGITS = 20
 _TOKEN_DIGITS = 12
+_MAPPED = re.compile(rf"P[0-9a-f]{{{_PATIENT_DIGITS}}}")
 
 
 def map_uid(key: DeidentificationKey, uid: str) -> str:
@@ -36,6 +38,11 @@ def map_patient_id(key: DeidentificationKey, patient_id: str) -> str:
     """ "P" and 20 hex digits for a patient's id; "" for ""."""
     plain = patient_id.strip()
     return f"P{key.digest('patient', plain).hex()[:_PATIENT_DIGITS]}" if plain else ""
+
+
+def is_mapped_patient_id(patient_id: str) -> bool:
+    """Whether it has the shape of what `map_patient_id` gives."""
+    return _MAPPED.fullmatch(patient_id) is not None
 
 
 def token_for(key: DeidentificationKey, text: str) -> str:

@@ -1,5 +1,6 @@
 """Holds ledger, kept vectors and stored images against each other: lost, doubled, stale, different. An image whose
-thumbnail is gone is lost: people see it no more.
+thumbnail is gone is lost: people see it no more. One that the store has under another patient than the ledger is
+different.
 
 The ledger knows an image by its bytes, the store by its id: every stored image says of which bytes it is made. Answers
 as `indexing.reconciliation` does for notes, without reading a file.
@@ -14,11 +15,12 @@ from itertools import islice
 
 import numpy as np
 
+from pipeline.imaging.deidentification.pseudonyms import is_mapped_patient_id
 from pipeline.indexing.embedding import VectorCache
 from pipeline.indexing.material import Piece
 from pipeline.indexing.reconciliation import VECTOR_TOLERANCE, Reconciliation
 from pipeline.ports import ImageStore, Ledger
-from pipeline.records import StagedNote
+from pipeline.records import KnownNote, StagedNote
 
 GROUP_IMAGES = 500
 
@@ -38,11 +40,14 @@ def reconcile_images(
     """Everything by id and bytes, `sample` images (None: all) vector by vector. "notes" and "chunks" of the result are
     images."""
     expected = {key for key, parts in ledger.completed() if parts}
-    stored = dict(_contents(images))
+    stored, patients = dict[str, str](), dict[str, str]()
+    for image_id, content, patient in _contents(images):
+        stored[image_id] = content
+        patients[content] = patient
     held = Counter(stored.values())
-    in_work = {
-        key for group in _groups(held) for key, known in ledger.known(group).items() if known.fingerprint
-    }
+    known = {key: each for group in _groups(held) for key, each in ledger.known(group).items()}
+    in_work = {key for key, each in known.items() if each.fingerprint}
+    exchanged = {key for key in expected & set(known) if _is_anothers(patients[key], known[key])}
     chosen = sorted(image_id for image_id, content in stored.items() if content in expected)
     if sample is not None and sample < len(chosen):
         chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311  # a sample, not a secret
@@ -54,7 +59,7 @@ def reconcile_images(
         lost=tuple(sorted((expected - set(held)) | (expected & unseen))),
         doubled=tuple(sorted(content for content, number in held.items() if number > 1)),
         stale=tuple(sorted(set(held) - expected - in_work)),
-        different=tuple(different),
+        different=tuple(sorted({*different, *exchanged})),
         outdated=(),
         compared=len(chosen),
         unkept=unkept,
@@ -94,11 +99,18 @@ def reopen_images(found: Reconciliation, *, ledger: Ledger, images: ImageStore) 
     return gone
 
 
-def _contents(images: ImageStore) -> Iterator[tuple[str, str]]:
-    """(image id, hash of its file's bytes) of every stored image."""
+def _contents(images: ImageStore) -> Iterator[tuple[str, str, str]]:
+    """(image id, hash of its file's bytes, patient) of every stored image."""
     for group in _groups(images.image_ids()):
         for image_id, description in images.descriptions(group).items():
-            yield image_id, description.content_hash
+            yield image_id, description.content_hash, description.patient_id
+
+
+def _is_anothers(patient: str, known: KnownNote) -> bool:
+    """Whether the store has it under another patient than the ledger, which says one where a table or folders do. A
+    mapped id cannot be compared without the key."""
+    said = (known.patient_id or "").strip()
+    return bool(said) and patient != said and not is_mapped_patient_id(patient)
 
 
 def _compared(

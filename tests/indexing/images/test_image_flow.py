@@ -390,6 +390,22 @@ def test_a_lost_thumbnail_is_found_and_made_again(films: Films, folder: Path, ta
     assert films.verify().sound
 
 
+def test_an_image_under_another_patient_than_its_table_says_is_found_and_repaired(
+    films: Films, folder: Path, table: Path
+) -> None:
+    films.run(folder, tables=[table])
+    with closing(sqlite3.connect(films._data / STORE_FILE)) as connection:
+        connection.execute("UPDATE MedicalImageVectors SET PatientID = 'p2' WHERE PatientID = 'p1'")
+        connection.execute(
+            "UPDATE MedicalImageVectors SET PatientID = 'P0123456789abcdef0123' WHERE PatientID = 'p3'"
+        )
+        connection.commit()
+    assert (len(films.verify().different), len(films.repair())) == (1, 1), "a mapped id is not compared"
+    films.run(folder, tables=[table])
+    assert len(films.images.images(ImageFilters(patient_ids=("p1",)))) == 1
+    assert films.verify().sound
+
+
 def test_notes_and_images_have_ledgers_of_their_own(
     tmp_path: Path, films: Films, folder: Path, table: Path
 ) -> None:
