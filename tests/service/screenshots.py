@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import argparse
 import base64
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +20,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from pipeline.config import Settings
 from pipeline.service.access.policy import DEMO, Role
 from pipeline.service.access.visibility import ALL_NOTES, Visibility
 from pipeline.service.middleware import cookies
@@ -29,9 +33,11 @@ QUESTION = "What dose of allopurinol is Anna Mitchell taking for gout?"
 SECOND = "Which patients had a kidney transplant, and how is the transplanted kidney doing?"
 MANY_NOTES = "0724714f-947b-6cab-ee85-b0de7a9ad3f7"
 """A patient of the demo's notes with a visit a year."""
+FILMS_QUESTION = "What do the films of Anna Mitchell's knee show?"
 UNKNOWN = "Who won the football match on Saturday?"
 DOCS = ROOT / "docs" / "images"
 SHEETS = DOCS / "pages"
+NOT_IN_DOCS = frozenset({"films"})
 DOCS_QUALITY = 82
 SHEET_QUALITY = 70
 SHEET = {"width": 850, "height": 866}
@@ -121,6 +127,17 @@ def waiting(page: Page, stage: Stage) -> None:
     expect(page.locator(".working")).to_contain_text("so far", timeout=15_000)
 
 
+def films(page: Page, stage: Stage) -> None:
+    page.goto("/films")
+
+
+def film(page: Page, stage: Stage) -> None:
+    page.goto("/")
+    asked(page, FILMS_QUESTION)
+    page.locator(".statements [aria-label*='Open the film']").first.click()
+    expect(page.locator("#beside [data-film]")).to_have_attribute("data-shown-by", "viewer", timeout=20_000)
+
+
 def keys_help(page: Page, stage: Stage) -> None:
     page.goto("/status")
     page.keyboard.press("?")
@@ -182,6 +199,8 @@ ADMINISTRATOR: dict[str, Play] = {
     "keys": key_made,
     "status": at("/status"),
     "account": at("/account"),
+    "films": films,
+    "film": film,
     "note": at("/notes/aci-D2N006?span=2801-2859"),
     "shortcuts": keys_help,
     "not-found": at("/nothing-here"),
@@ -212,6 +231,7 @@ def stage(folder: Path) -> Iterator[Stage]:
         local = {"embedder": {"provider": "local"}}
         settings = settings_in(folder / "a", service={"inbox": str(DEMO_NOTES)}, **local)
         index(settings)
+        index_films(settings)
         service = stack.enter_context(running(settings))
         nim = stack.enter_context(NimServer(chat=ServiceTime(seconds_per_request=60)))
         writes = {"generator": {"provider": "nim", "url": nim.url}}
@@ -243,6 +263,15 @@ def stage(folder: Path) -> Iterator[Stage]:
             person.id,
             ward.id,
         )
+
+
+def index_films(settings: Settings) -> None:
+    """The demo's films, as its user indexes them."""
+    films = DEMO_NOTES.parent / "films"
+    given_table = ["--metadata", str(films / "films.csv"), "--format", "dicom"]
+    command = [sys.executable, "-m", "pipeline.vectorize", "images", str(films), *given_table]
+    given = {"CHARTWELL_DATA_DIR": str(settings.data_dir), "CHARTWELL_EMBEDDER__PROVIDER": "local"}
+    subprocess.run(command, env={**os.environ, **given}, cwd=ROOT, check=True, capture_output=True)
 
 
 def signed_in(service: Running, name: str, display_name: str, role: Role) -> dict[str, str]:
@@ -289,7 +318,7 @@ def main() -> None:
                         if given.folder:
                             given.folder.mkdir(parents=True, exist_ok=True)
                             page.screenshot(path=given.folder / f"{name}-{suffix}.png", full_page=not phone)
-                        if given.docs:
+                        if given.docs and name not in NOT_IN_DOCS:
                             pictures.setdefault(name, []).append(page.screenshot())
                             if (name, dark, phone) in KEPT:
                                 keep(page, DOCS / f"page-{name}-{suffix}.webp", DOCS_QUALITY)

@@ -7,7 +7,7 @@ and what a screen reader is told in place of a picture. Knows no store and no re
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote, urlencode
@@ -23,6 +23,7 @@ FOUND_BY: Mapping[str, str] = {
     "report": "found by its report",
     "metadata": "found by patient, day and kind",
 }
+SLICED = frozenset({"CT", "MR", "PT", "NM"})
 PLANES = ("axial", "coronal", "sagittal")
 
 
@@ -161,6 +162,17 @@ class OpenFilmView:
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(each.replace("_", " ") for each in self.description.findings)
+
+
+def is_slice(image: ImageDescription) -> bool:
+    """Whether its series may be a body cut into slices. Films that are none, such as both views of a knee, are each
+    opened by themselves: what stands next to one is not true of the other."""
+    return image.frames == 1 and image.modality in SLICED
+
+
+def slices_in(series: Sequence[ImageDescription]) -> int:
+    """How many slices can be looked through: 1 where the series has another kind of image or view too."""
+    return len(series) if len({(each.modality, each.view) for each in series}) == 1 else 1
 
 
 def film_address(image_id: str, frame: int = 0) -> str:

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
 from pipeline.images import MODALITIES_CALLED, ImageFilters, found_image
+from pipeline.imaging.records import ImageDescription
 from pipeline.records import AccessScope, AskedImage, FoundImage
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.images import (
@@ -28,7 +29,14 @@ from pipeline.service.api.images import (
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.pages.dependencies import Line, RendererHere
 from pipeline.service.pages.errors import is_part
-from pipeline.service.pages.film_views import FilmGroup, FilmView, OpenFilmView, film_groups
+from pipeline.service.pages.film_views import (
+    FilmGroup,
+    FilmView,
+    OpenFilmView,
+    film_groups,
+    is_slice,
+    slices_in,
+)
 from pipeline.service.pages.register import names_of
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
@@ -220,8 +228,12 @@ def open_film(services: Services, principal: Principal, image_id: str, frame: in
     description = read_image_of(services, principal, image_id)
     whose = names_of(services, principal.scope, {description.patient_id})[description.patient_id]
     shown = frame if 1 <= frame <= description.frames else description.frame
-    series = len(services.images.series(description, principal.scope)) if description.frames == 1 else 1
-    return OpenFilmView(description, whose, shown, series)
+    return OpenFilmView(description, whose, shown, _slices(services, principal, description))
+
+
+def _slices(services: Services, principal: Principal, description: ImageDescription) -> int:
+    """Of how many slices its series is, as far as the person may see them."""
+    return slices_in(services.images.series(description, principal.scope)) if is_slice(description) else 1
 
 
 def films_of(services: Services, principal: Principal, patient_id: str) -> tuple[FilmGroup, ...]:

@@ -12,7 +12,7 @@ import pytest
 from pipeline.images import found_image
 from pipeline.imaging.records import ImageDescription
 from pipeline.records import FoundBy
-from pipeline.service.pages.film_views import OpenFilmView, film_groups
+from pipeline.service.pages.film_views import OpenFilmView, film_groups, is_slice, slices_in
 from pipeline.service.pages.view_models import beside_address, cited_address, is_film
 from pipeline.service.pages.wording import similarity_words
 from pipeline.service.schemas.ask import CitationOut
@@ -85,6 +85,20 @@ def test_a_film_says_whose_it_is_and_leads_to_its_report(shown: Gallery, everyon
         assert "Not for diagnosis" in film
         assert 'alt="Chest X-ray, 2 Jan 2021, patient pat-a"' in film
     assert "none that you can see" in everyone.get(address(shown, "ct1.dcm"), headers=PART).text
+
+
+@pytest.mark.parametrize(("name", "slices"), [("ct1.dcm", 4), ("a0.png", 1)])
+def test_slices_are_those_of_a_series(
+    shown: Gallery, everyone: httpx2.Client, name: str, slices: int
+) -> None:
+    assert f'data-series="{slices}"' in everyone.get(address(shown, name), headers=PART).text
+
+
+def test_both_views_of_a_knee_are_no_slices() -> None:
+    assert [is_slice(described(modality=each)) for each in ("DX", "CT")] == [False, True]
+    assert not is_slice(described(modality="CT", frames=9))
+    assert slices_in([described(modality="CT", view=view) for view in ("", "")]) == 2
+    assert slices_in([described(modality="CT", view=view) for view in ("AP", "LL")]) == 1
 
 
 def sent(shown: Gallery, name: str) -> str:

@@ -136,8 +136,10 @@ def test_a_film_is_windowed_by_hand_and_slices_are_those_of_its_series(shown: Ga
     assert values(page) == start
     before = picture(page)
     page.locator(".film-picture").focus()
+    expect(page.locator("[data-film-beside]")).to_be_hidden()
     page.keyboard.press("PageUp")
     assert values(page)["slice"] == 3
+    expect(page.locator("[data-film-beside]")).to_have_text("What is written about the film is of slice 4.")
     page.keyboard.press("PageUp")
     page.keyboard.press("PageUp")
     page.keyboard.press("PageUp")
@@ -228,8 +230,36 @@ def test_films_are_accessible_in_both_themes_and_on_a_phone(shown: Gallery, visi
         assert faults(page, "color-contrast") == [], f"{address}, dark"
         page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address
+
+
+def test_a_film_whose_original_is_gone_says_so_and_shows_its_thumbnail(shown: Gallery, visit: Any) -> None:
+    page = visit(expected=f"{DRAWN_WITHOUT_A_CARD}|410").page
+    original = shown.folder / "b0.png"
+    moved = original.rename(shown.folder.parent / "b0.png")
+    try:
+        page.goto(f"/films/{quote(shown.ids['b0.png'], safe='')}")
+        settled(page, "thumbnail")
+    finally:
+        moved.rename(original)
+    expect(page.locator(".film-note")).to_contain_text("is not where the index found it any more")
+    expect(page.locator(".film-controls")).to_be_hidden()
+    page.wait_for_function("document.querySelector('.film-still').naturalWidth > 0")
+
+
+def test_paper_gets_the_film_as_it_is_windowed(shown: Gallery, visit: Any) -> None:
+    page = visit().page
+    film(page, shown, "a0.png")
+    page.locator("#film-centre").focus()
+    page.keyboard.press("ArrowUp")
+    bright = page.evaluate(
+        "() => { dispatchEvent(new Event('beforeprint')); const paper = document.querySelector('.film-paper');"
+        "const { data } = paper.getContext('2d').getImageData(0, 0, paper.width, paper.height);"
+        "return data.filter((value, at) => at % 4 === 0).reduce((sum, value) => sum + value, 0); }"
+    )
+    assert bright > 0
     page.emulate_media(media="print")
-    page.goto(f"/films/{first}")
+    expect(page.locator(".film-paper")).to_be_visible()
+    expect(page.locator("[data-film-words]")).to_have_text(re.compile(r"^Window: centre 129, width 255\.$"))
     for hidden in (".film-controls", ".film-similar", ".bar"):
         expect(page.locator(hidden)).to_be_hidden()
     expect(page.locator(".film-warning")).to_be_visible()

@@ -71,7 +71,7 @@ function laidOut(buffer, plane) {
 
 async function fetched(address) {
   const response = await fetch(address, { headers: { Accept: "application/octet-stream" } });
-  if (!response.ok) throw new Error(`the pixels: status ${response.status}`);
+  if (!response.ok) throw new Error(`no pixels: ${response.status}`);
   if (Number(response.headers.get("Content-Length")) > VOLUME_BYTES_MAX) {
     await response.body.cancel();
     throw new Error("too many pixels for a browser");
@@ -157,6 +157,7 @@ class Drawn {
   }
 
   close() {
+    this.closed = true;
     this.viewer.cleanup();
     this.viewer.gl?.getExtension("WEBGL_lose_context")?.loseContext();
   }
@@ -171,18 +172,23 @@ class Film {
     this.root = root;
     this.picture = root.querySelector(".film-picture");
     this.slices = Number(root.dataset.frames);
-    const [centre, width] = numbers(root.dataset.window);
-    this.begin(centre ?? 127.5, width ?? 255);
+    this.beginAsServed();
     this.still = new Still(root.querySelector(".film-still"), root.dataset.rendering);
     this.shown = this.still;
     this.listen();
-    this.setRanges(this.start.centre - 2 * this.start.width, this.start.centre + 2 * this.start.width);
     this.update();
   }
 
   begin(centre, width, slice = Number(this.root.dataset.frame) - 1) {
     this.start = { centre, width, slice: Number(this.root.dataset.frame) - 1, zoom: 1, across: 0, down: 0 };
     this.look = { ...this.start, slice };
+  }
+
+  // With the window of the server's picture, in its units: of 8 bits shown as they are, all of them.
+  beginAsServed() {
+    const [centre, width] = numbers(this.root.dataset.window);
+    this.begin(centre ?? 127.5, width ?? 255, this.look?.slice);
+    this.setRanges(this.start.centre - 2 * this.start.width, this.start.centre + 2 * this.start.width);
   }
 
   field(name) {
@@ -200,6 +206,17 @@ class Film {
     this.limits = ranges;
   }
 
+  // Why there is no picture of the server's either, in its words; nothing where there is one.
+  async whyNoPicture() {
+    const { image } = this.still;
+    if (!image.complete) await new Promise((done) => ["load", "error"].forEach((end) => image.addEventListener(end, done, { once: true })));
+    if (image.naturalWidth) return "";
+    const response = await fetch(image.src);
+    if (response.ok) return "";
+    const { detail, remedy } = await response.json();
+    return `${detail} ${remedy}`;
+  }
+
   // Of a slice its series, where that makes a volume; else what the file holds.
   async drawn(canvas, tools) {
     const { volume, plane, series } = this.root.dataset;
@@ -214,7 +231,9 @@ class Film {
   async sharpen() {
     const canvas = this.root.querySelector("canvas");
     const note = this.root.querySelector(".film-note");
+    note.textContent = "The film is being read.";
     try {
+      if (Number(this.root.dataset.longest) > edgeMax()) throw new Error("no WebGL, or not for so many pixels");
       const tools = await loadNiivue(this.root.dataset.viewer);
       canvas.hidden = false;
       const drawn = await this.drawn(canvas, tools);
@@ -229,24 +248,63 @@ class Film {
       }
       this.setRanges(...drawn.range);
       this.shown = drawn;
+      canvas.addEventListener("webglcontextlost", () => !drawn.closed && this.lost(), { once: true });
       this.root.dataset.shownBy = "viewer";
       for (const part of this.root.querySelectorAll("[data-film-window]")) part.hidden = drawn.shape.colour;
       note.textContent = "";
     } catch (error) {
       canvas.hidden = true;
-      this.root.dataset.shownBy = "pictures";
-      note.textContent = "Each change is drawn by the server, because this browser cannot draw the pixels itself.";
       console.info(`film: ${error.message}`);
+      const why = await this.whyNoPicture();
+      if (why) {
+        note.textContent = why;
+        this.shown.close();
+        this.still.image.src = this.root.dataset.thumbnail;
+        this.root.querySelector(".film-controls").hidden = true;
+        this.root.dataset.shownBy = "thumbnail";
+        return undefined;
+      }
+      this.showPictures();
     }
     this.update();
     return undefined;
+  }
+
+  showPictures() {
+    this.shown = this.still;
+    this.root.querySelector("canvas").hidden = true;
+    this.root.querySelector(".film-note").textContent = "Each change is drawn by the server, because this browser cannot draw the pixels itself.";
+    this.root.dataset.shownBy = "pictures";
+  }
+
+  // The graphics card was taken away: of a slice the file alone is left.
+  lost() {
+    this.slices = Number(this.root.dataset.frames);
+    this.look.slice = Math.min(this.look.slice, this.slices - 1);
+    this.beginAsServed();
+    this.showPictures();
+    this.update();
+  }
+
+  // What WebGL has drawn is gone once it is shown; paper gets a copy.
+  copyForPaper() {
+    if (this.shown === this.still) return;
+    this.update();
+    const { canvas } = this.shown;
+    const paper = this.root.querySelector(".film-paper");
+    Object.assign(paper, { width: canvas.width, height: canvas.height });
+    paper.getContext("2d").drawImage(canvas, 0, 0);
   }
 
   update() {
     const { centre, width, slice } = this.look;
     const same = centre === this.start.centre && width === this.start.width;
     this.shown.draw({ ...this.look, frame: slice + 1, changed: !same });
+    const beside = this.root.querySelector("[data-film-beside]"); // never let words of one slice stand next to another
+    beside.textContent = slice === this.start.slice ? "" : `What is written about the film is of slice ${this.start.slice + 1}.`;
     for (const part of this.root.querySelectorAll("[data-film-slices]")) part.hidden = this.slices === 1;
+    const part = this.slices > 1 ? `Slice ${slice + 1} of ${this.slices}. ` : "";
+    this.root.querySelector("[data-film-words]").textContent = `${part}Window: centre ${centre}, width ${width}.`;
     const words = { centre: String(centre), width: String(width), slice: `${slice + 1} of ${this.slices}` };
     for (const [name, said] of Object.entries(words)) {
       const field = this.field(name);
@@ -370,6 +428,8 @@ class Film {
 }
 
 let last = null;
+
+addEventListener("beforeprint", () => last?.copyForPaper());
 
 // Shows the film of `root`; the one that was shown before gives its memory back.
 export function showFilm(root) {
