@@ -102,6 +102,6 @@ def _refused(head: bytes, inner: bytes) -> UnreadableImage:
             )
     return UnreadableImage(
         "The file is no DICOM, PNG, JPEG or NIfTI by its first bytes, whatever its name says.",
-        remedy="Look what it is; leave out files that are no images.",
+        remedy="Look what it is; leave out files that are no images, and name a table of the images with --metadata.",
         kind="not-an-image",
     )

@@ -97,18 +97,18 @@ def _knees() -> Iterator[Phantom]:
     worn = Knee(arthritis=True)
     yield knee("D2N002", "Perez^Andrew", "AP", knee_from_front(Knee()), "unremarkable")
     yield knee("D2N006", "Mitchell^Anna", "AP", knee_from_front(worn), "residual arthritis")
-    yield knee("D2N006", "Mitchell^Anna", "LL", knee_from_side(worn), "residual arthritis", number=2)
-    yield knee("D2N061", "Phillips^Virginia", "LL", knee_from_side(Knee(effusion=True)), "effusion")
+    yield knee("D2N006", "Mitchell^Anna", "LATERAL", knee_from_side(worn), "residual arthritis", number=2)
+    yield knee("D2N061", "Phillips^Virginia", "LATERAL", knee_from_side(Knee(effusion=True)), "effusion")
 
 
 def _hands() -> Iterator[Phantom]:
     for number, (side, view, film) in enumerate(
-        (("pa", "PA", broken_finger_from_front()), ("lateral", "LL", broken_finger_from_side())), start=1
+        (("pa", "PA", broken_finger_from_front()), ("lateral", "LATERAL", broken_finger_from_side())), start=1
     ):
         header = _film_header("D2N005", "Hill", "FINGER", view, "R", film, number)
         yield _film(f"finger-D2N005-{side}.dcm", film, header, "comminuted distal phalanx fracture")
     film = broken_wrist_from_side()
-    header = replace(_film_header("D2N077", "Scott^Diana", "WRIST", "LL", "R", film), date="2022-05-13")
+    header = replace(_film_header("D2N077", "Scott^Diana", "WRIST", "LATERAL", "R", film), date="2022-05-13")
     yield _film("wrist-D2N077-lateral.dcm", film, header, "fracture|dorsal angulation|ulnar styloid fracture")
 
 
@@ -127,7 +127,7 @@ def _chests() -> Iterator[Phantom]:
 
 def _neck() -> Phantom:
     film = neck_from_side()
-    header = replace(_film_header("D2N026", "Clark", "CSPINE", "LL", "", film), date="2021-06-04")
+    header = replace(_film_header("D2N026", "Clark", "CSPINE", "LATERAL", "", film), date="2021-06-04")
     return _film("cervical-spine-D2N026-lateral.dcm", film, header, "disc degeneration|facet arthropathy")
 
 
