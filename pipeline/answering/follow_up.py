@@ -263,7 +263,7 @@ def _of_patient_before(
     PatientUnclear where it says "she" of a man."""
     if store is not None and _is_of_other_sex(question, patient, store):
         raise _unclear(question)
-    if store is not None and embedder is not None and _somebody_else(question, patient, store, embedder):
+    if store is not None and embedder is not None and names_someone_else(question, patient, store, embedder):
         raise BadRequest(
             "The question seems to name someone other than the patient of the answer before.",
             remedy=f"Give the full name, or {_CHOOSE}.",
@@ -294,7 +294,7 @@ def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, .
     return tuple(limited_to) or tuple(sorted(set(cited)))
 
 
-def _somebody_else(question: Question, patient: str, store: Store, embedder: Embedder) -> bool:
+def names_someone_else(question: Question, patient: str, store: Store, embedder: Embedder) -> bool:
     """Whether a single word of the question, a first name for example, is in the notes the name of others alone, or
     stands where only a person can and is in no note at all."""
     if _names_another(question, patient, store) or _is_unknown(question, patient, store, embedder):

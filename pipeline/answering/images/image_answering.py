@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.answering.flow import InnerAnswerer
+from pipeline.answering.follow_up import names_someone_else
 from pipeline.answering.images.film_statements import (
     film_hits,
     film_statement,
@@ -121,6 +122,9 @@ class ImageAnswering:
                 asked, time, question.filters, self.images, self.store, self.image_embedder
             )
         patients = len(question.filters.patient_ids)
+        if not patients and (asked.rest or understood.plan.patients.whom not in ("open", "everyone")):
+            yield from self.inside.stream(understood.question, understood, watch)  # someone may be meant
+            return
         if not patients:
             found = _of_no_one(films, asked, time)
         elif films.films and (asked.themselves or asked.shown or not films.uncertain):
@@ -180,10 +184,20 @@ class ImageAnswering:
         if whose and not patients and understood.plan.patients.whom != "everyone":
             patients = (whose,)
         images_alone = not question.text.strip() or asked.like_the_asked or asked.themselves
+        if not (question.filters.patient_ids or images_alone) and patients:
+            self._require_no_one_else(question, patients[0])
         if images_alone or not patients:
             yield from self._alone(question, found, watch)
         else:
             yield from self._with_notes(understood, patients, own, found, watch)
+
+    def _require_no_one_else(self, question: Question, whose: str) -> None:
+        """Raises BadRequest where the question seems to name someone other than the image's patient."""
+        if names_someone_else(question, whose, self.store, self.embedder):
+            raise BadRequest(
+                "The question seems to name someone other than the patient of the image.",
+                remedy="Give the full name or the id of the patient who is meant, or ask without a name.",
+            )
 
     def _with_notes(
         self,

@@ -172,7 +172,18 @@ def test_films_of_no_one_in_particular_are_shown_and_nothing_is_said_of_anyone(w
     assert answer.text == "2 films stored here; whose each is stands with it."
 
 
-@pytest.mark.parametrize("text", ["Which films does Zed Unknown have?", "Which films does Anna Okafor have?"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which films does Zed Unknown have?",
+        "Which films does Anna Okafor have?",
+        "which films does zed unknown have?",
+        "Show the films of patient 12",
+        "Show her films",
+        "Show D2N050's films",
+        "show films of smith",
+    ],
+)
 def test_where_it_is_not_known_who_is_meant_no_film_is_shown(ward: Ward, text: str) -> None:
     answer = ward.ask(text)
     assert answer.images == ()
@@ -253,6 +264,14 @@ def test_where_nothing_looks_like_it_the_notes_of_the_patient_answer_and_it_is_s
     assert answer.text.endswith("No image stored here looks like it.")
     alone = ward.ask("", blank)
     assert (alone.outcome, alone.reason) == ("nothing_relevant", "no_images")
+
+
+@pytest.mark.parametrize(
+    "text", ["Is there an effusion in lindqvist?", "Does Okafor have an effusion?", "And Zed?"]
+)
+def test_whoever_else_a_question_seems_to_name_is_not_the_patient_of_its_image(ward: Ward, text: str) -> None:
+    with pytest.raises(BadRequest):
+        ward.ask(text, asked_image(1, patient_id=ANNA))
 
 
 def test_an_image_without_an_embedder_or_of_another_space_is_refused(ward: Ward) -> None:

@@ -98,6 +98,11 @@ _THEMSELVES = re.compile(
     re.IGNORECASE,
 )
 """Asks for films and not for what they show: "Which films does she have?"."""
+_ASKS = re.compile(
+    r"\b(?:show|list|display|open|find|get|give|pull up|search|which|what|how many|there|are|is|let|now|so|and|then"
+    r"|tell|side by side|together|newest|stored|available|every|each|more)\b",
+    re.IGNORECASE,
+)
 _SAYS = re.compile(r"\b(?:say|says|said|show|shows|showed|shown|see|seen|found|tell|tells)\b", re.IGNORECASE)
 _EARLIER = re.compile(r"\b(?:earlier|previous|prior|older|before|preceding)\b", re.IGNORECASE)
 _ONE_BEFORE = re.compile(r"\bthe ones? before\b(?! \d)", re.IGNORECASE)
@@ -105,7 +110,7 @@ _ONE_BEFORE = re.compile(r"\bthe ones? before\b(?! \d)", re.IGNORECASE)
 _LIKE = re.compile(r"\b(?:similar|alike|resembl\w+|like (?:this|that|it|the))\b", re.IGNORECASE)
 _LABEL = re.compile(
     r"(?:\b(?:about|regarding|concerning|with|showing|labell?ed(?: with| as)?|shows?|mention\w*|reveal\w*"
-    r"|demonstrat\w+|of)"
+    r"|demonstrat\w+)"
     r"|^\W*(?:is|are|was|were) there (?:an?|any))\s+(?P<label>[^?.!,;]+)",
     re.IGNORECASE,
 )
@@ -115,7 +120,7 @@ _NO_LABEL = re.compile(
     r"|seen|found|notes?|reports?|records?|chart|there|latest|last|first|newest|earlier|previous|prior|older|other"
     r"|change[sd]?|between|compar\w+|differen\w+|anything|something|abnormal\w*|wrong|new|findings?|results?|evidence"
     r"|signs?|taken|made|what|which|who|when|where|why|how|can|could|please|patients?|her|hers|his|their|him|left|right|similar|views?|stored|here|in)\b"
-    r"|§(?:'s)?|\d[\d-]*",
+    r"|§(?:'s)?|(?<!\w)\d[\d-]*(?!\w)",
     re.IGNORECASE,
 )
 
@@ -153,6 +158,8 @@ class AskedFilms:
     """The films are all that is asked for, and not what notes say."""
     plainly: bool = False
     """They are called films or images, and by no kind that notes tell of as well."""
+    rest: str = ""
+    """Words that none of this explains: where no patient is known, they may be one's name."""
     shown: bool = False
     """The films are wanted where there are any: "Show the chest X-ray"."""
 
@@ -255,6 +262,7 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
         like_the_asked=_LIKE.search(text) is not None,
         themselves=plainly and not others and not says and themselves,
         plainly=plainly,
+        rest=_without(_as_label(_ASKS.sub(" ", text)), label),
         shown=shown and not others,
     )
 
@@ -289,7 +297,14 @@ def _label_in(text: str) -> str:
     """What films are to be labelled with: "effusion" of "What did the films say about the effusion?"."""
     if _NOT_SO.search(text):
         return ""  # films without it are no films with it: all are told, each with its labels
-    return next((label for found in _LABEL.finditer(text) if (label := _as_label(found["label"]))), "")
+    asked = _SHOWN.sub(" ", text)  # "Show me" is no "shows"
+    return next((label for found in _LABEL.finditer(asked) if (label := _as_label(found["label"]))), "")
+
+
+def _without(words: str, label: str) -> str:
+    """Words but those of a label, and without what is no word."""
+    known = set(label.lower().split())
+    return " ".join(word for word in re.findall(r"\w[\w'-]*", words) if word.lower() not in known)
 
 
 def _as_label(words: str) -> str:
