@@ -34,7 +34,7 @@ from pipeline.imaging.files import ImageFile
 from pipeline.imaging.records import ImageFormat
 from pipeline.indexing.flow import Indexing, Observer, RunCounts
 from pipeline.indexing.identity import is_of_sources
-from pipeline.indexing.images.dry_run import ImageSurvey, StoredImages, survey_images
+from pipeline.indexing.images.dry_run import ImageSurvey, StoredImages, stored_of, survey_images
 from pipeline.indexing.images.material import ImageMaterial
 from pipeline.indexing.images.reconciliation import reconcile_images, refused_and_shown, reopen_images
 from pipeline.indexing.images.sources import ImageSources, accept_image, may_be_taken
@@ -187,6 +187,7 @@ def images(
             whole = limit is None and set(sources.formats) == set(FORMATS)
             names = [source_name(each) for each in inputs]
             tally = indexing.run(records, sources=names, prune=prune, complete_sources=whole)
+            tally.missing = tuple(stored_of(corpus.images, tally.missing))
             report = tally.report(str(rejections_file) if tally.rejected or tally.unread_files else None)
             refused = _refused(indexing, corpus, names if prune and not report.interrupted else ())
             foreign = corpus.images.foreign_reports()

@@ -160,6 +160,20 @@ def test_dates_that_are_none_are_told_and_an_order_reads_them(tmp_path: Path) ->
     }
 
 
+def test_a_file_that_was_refused_and_has_gone_is_not_missing(tmp_path: Path) -> None:
+    paths = write_films(tmp_path / "films", 2)
+    table = write_table(tmp_path / "said.csv", about(paths))
+    paths[1].write_bytes(b"\x89PNG\r\n\x1a\n" + b"damaged" * 20)
+    options = ("images", str(tmp_path / "films"), "--metadata", str(table))
+    assert run(*options).exit_code == 1
+    paths[1].unlink()
+    done = run(*options)
+    assert done.exit_code == 0, done.output
+    assert "no longer hold" not in done.output
+    paths[0].unlink()
+    assert "1 images are stored that these folders no longer hold" in run(*options).output
+
+
 def test_a_dry_run_stores_nothing(tmp_path: Path) -> None:
     table = write_table(tmp_path / "said.csv", about(write_films(tmp_path / "films", 2)))
     done = run("images", str(tmp_path / "films"), "--metadata", str(table), "--dry-run")

@@ -59,9 +59,13 @@ class StoredImages:
 
     def missing(self) -> tuple[str, ...]:
         """What a run would remove."""
-        known = sorted(self.ledger.known(self._refused))
-        refused = self.images.descriptions(self.images.images_of(known)).values()
-        return tuple(sorted({*self.ledger.missing(self.sources), *(each.content_hash for each in refused)}))
+        return tuple(stored_of(self.images, {*self._refused, *self.ledger.missing(self.sources)}))
+
+
+def stored_of(images: ImageStore, content_hashes: Iterable[str]) -> list[str]:
+    """Those of which an image is stored. Of others, which were refused while they were there, nothing is missing."""
+    found = images.descriptions(images.images_of(sorted(content_hashes)))
+    return sorted({each.content_hash for each in found.values()})
 
 
 def survey_images(

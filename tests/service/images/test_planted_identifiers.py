@@ -217,6 +217,9 @@ def _index(places: Places, folder: Path, table: Path) -> None:
 
 
 def _look_at_data(places: Places, data: Path) -> None:
+    for path in sorted(each for each in data.rglob("*") if each.is_file()):
+        if ".sqlite" not in path.name and path.name != "rejected-images.jsonl":
+            places.texts[path.name] = path.read_text("latin-1")
     for path in sorted(data.glob("*.sqlite")):
         for table, rows in _tables(path):
             if table not in LEDGER:
