@@ -272,7 +272,8 @@ class ImageReadingSettings(SettingsGroup):
     processes: int = Field(0, ge=0, description="processes that decode; 0: one a core")
     patient_from: Literal["both", "table"] = Field(
         "both",
-        description="both: an image whose header and table name two patients is refused; table: the table counts",
+        description="both: an image whose header and table name two patients is refused; table: the table alone "
+        "counts, and an image without a row is refused",
     )
     seconds_max: int = Field(60, ge=1, description="patience with one image; after that it is refused")
     memory_mib_max: int = Field(4096, ge=1024, description="memory of a process that decodes, in MiB")

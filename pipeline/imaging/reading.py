@@ -47,7 +47,7 @@ class ReadingOptions:
     deidentifier: Deidentifier
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
     patient_from: Literal["both", "table"] = "both"
-    """table: a row's patient counts against that of a header, which may be another archive's."""
+    """table: a row's patient alone counts; that of a header is another archive's."""
 
 
 def read_image(file: ImageFile, options: ReadingOptions) -> MedicalImage:
@@ -143,7 +143,9 @@ def _patient(of_row: str, decoded: DecodedImage, patient_from: Literal["both", "
 
         written = header_patient(decoded.dataset)
         header = "" if is_no_header_id(written) else _sound_id(written, "header")
-    if row and header and row != header and patient_from == "both":
+    if patient_from == "table":
+        return row  # another archive's id is no one's here, also where it is one of ours by chance
+    if row and header and row != header:
         raise UnreadableImage(
             "The header names another patient than the table of metadata.",
             remedy="Correct the one that is wrong. Where the headers' ids are another archive's: "

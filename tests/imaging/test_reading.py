@@ -128,6 +128,7 @@ def test_two_patients_of_one_image_are_refused() -> None:
     assert kind_of(dicom(), "film.dcm", other) == "two-patients"
     trusting = ReadingOptions(options().deidentifier, patient_from="table")
     assert read(dicom(), "film.dcm", other, trusting).description.patient_id == "P-2"
+    assert read(dicom(), "film.dcm", ImageMetadata(), trusting).description.patient_id == ""
 
 
 def test_a_patient_who_cannot_be_read_or_is_two_is_not_guessed() -> None:
