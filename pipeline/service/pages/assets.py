@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
@@ -33,7 +34,7 @@ KINDS = MappingProxyType(
 MANIFEST = "vendored.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asset:
     """A file as it is sent."""
 
@@ -41,8 +42,12 @@ class Asset:
     content: bytes
     kind: str
     sha256: str
-    packed: bytes
-    """The content as gzip has it: all browsers take it, and on a slow line it is here in a third of the time."""
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The content as gzip has it: all browsers take it, and on a slow line it is here in a third of the time. Made
+        when it is first asked for: the viewer of films is large, and many a service shows none."""
+        return gzip.compress(self.content, mtime=0)
 
     @property
     def address(self) -> str:
@@ -80,8 +85,8 @@ def _read(folder: Traversable, prefix: str) -> list[Asset]:
         kind = KINDS.get(entry.name[entry.name.rfind(".") :])
         if kind is not None:
             content = entry.read_bytes()
-            digest, packed = hashlib.sha256(content).hexdigest(), gzip.compress(content, mtime=0)
-            found.append(Asset(f"{prefix}{entry.name}", content, kind, digest, packed))
+            digest = hashlib.sha256(content).hexdigest()
+            found.append(Asset(f"{prefix}{entry.name}", content, kind, digest))
     return found
 
 

@@ -102,6 +102,8 @@ class OpenFilmView:
     frame: int
     series: int = 1
     """Images of its series that the person may see, where it is one slice of it; else 1."""
+    other: bool = False
+    """Whether it was opened as one of another patient than the one who is meant."""
 
     @property
     def card(self) -> FilmView:

@@ -7,7 +7,7 @@ interface's judgements, which are called here; pixels come from its addresses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -215,9 +215,10 @@ def film(
     principal: PrincipalHere,
     renderer: RendererHere,
     frame: Annotated[int, Query(ge=0, le=FRAME_MAX)] = 0,
+    other: Annotated[str, Query(max_length=3)] = "",
 ) -> HTMLResponse:
     """A film, on a page of its own or next to an answer."""
-    shown = open_film(services, principal, image_id, frame)
+    shown = replace(open_film(services, principal, image_id, frame), other=other == "yes")
     if is_part(request):
         return renderer.fragment("film_fragment.html", part="film", shown=shown)
     return renderer.page(request, "film.html", here="films", shown=shown)

@@ -135,6 +135,11 @@ def test_similar_films_stand_under_their_patients(shown: Gallery, everyone: http
     assert "pat-b" not in own
     assert "pat-a" not in others
     assert 'hx-target="#beside"' in own
+    (foreign, *_) = re.findall(r'hx-get="(/films/[^"]+other=yes)"', others)
+    assert "other=yes" not in own
+    opened = everyone.get(foreign, headers=PART).text
+    assert "This film is of another patient, <strong>patient pat-b</strong>" in opened
+    assert "another patient" not in everyone.get(foreign.partition("?")[0], headers=PART).text
     page = everyone.get("/similar-films", params=query, headers=PAGE).text
     assert "<h1>Similar films</h1>" in page
     assert "Not for diagnosis" in page

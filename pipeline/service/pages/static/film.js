@@ -419,7 +419,7 @@ class Film {
     else if (event.key === "+" || event.key === "=") this.change("zoom", this.look.zoom * ZOOM_STEP);
     else if (event.key === "-") this.change("zoom", this.look.zoom / ZOOM_STEP);
     else if (event.key === "0") this.reset();
-    else if (event.key === "PageUp" || event.key === "PageDown") this.change("slice", this.look.slice + (event.key === "PageDown" ? 1 : -1));
+    else if (this.slices > 1 && (event.key === "PageUp" || event.key === "PageDown")) this.change("slice", this.look.slice + (event.key === "PageDown" ? 1 : -1));
     else return;
     event.preventDefault();
     event.stopPropagation();
