@@ -32,6 +32,7 @@ _ANY_SHORTHAND = re.compile("|".join(short for short, _ in _SHORTHAND))
 """Looked for first, in small letters: most questions have none of it."""
 _PEOPLE = (
     r"(?:patients|(?<=which )patient|(?<=every )patient|(?<=any )patient|(?<=each )patient"
+    r"|(?<=which )ones(?=\s+(?:are\s+(?:allergic|on|taking|diabetic)|take|smoke|drink|have|had|use|need)\b)"
     r"|people|persons?|folks|clients|everyone|everybody|anyone|anybody|someone|somebody|cases"
     r"|(?P<women>women|females|ladies)|(?P<men>men|males|gentlemen)|children|kids|adults)"
 )
@@ -59,7 +60,8 @@ _EACH = r"(?:(?:all|any|every|each|both|which|what|the|our|my|of|other|these|tho
 _THERE = (
     r"(?:\s+(?:here|registered|on file|on record|(?:do|have)\s+(?:we|i|you)(?:\s+(?:have|got))?(?=\s)"
     r"|(?:we|you|i)\s+have(?=\s)"
-    r"|(?:in|on|of|among)\s+(?:the|this|our|these|my)\s+(?:system|database|list|panel|notes|records?|charts?|group|practice"
+    r"|(?:in|on|of|among)\s+(?:the|this|our|these|my)\s+(?:system|database|list|panel|notes|records?"
+    r"|charts?|group|practice"
     r"|clinic|set|cohort|files?)))*"
 )
 _AUXILIARY_FIRST = r"(?:(?:is|are|was|were|do|does|did|has|have|had)\s+)?"
@@ -89,7 +91,8 @@ _OF_THOSE = re.compile(
 )
 """Asks of some of the patients: "Of those on lisinopril, who has diabetes?"."""
 _AMONG = re.compile(
-    rf"^{_EACH}*(?P<what>[^,:;?]{{2,40}}?)\s+(?:among|amongst|in|of)\s+(?:the|these|our|those|my|all)\s+(?:\w+\s+)?patients?$",
+    rf"^{_EACH}*(?P<what>[^,:;?]{{2,40}}?)\s+(?:among|amongst|in|of)\s+(?:the|these|our|those|my"
+    rf"|all)\s+(?:\w+\s+)?patients?$",
     re.IGNORECASE,
 )
 _SORT = re.compile(rf"^{_EACH}*(?P<what>[^,:;?§]{{2,60}}?)\s+patients$", re.IGNORECASE)
@@ -103,7 +106,8 @@ _TAKES_BUT = re.compile(
 )
 _NOUN = re.compile(
     rf"^{_EACH}*(?P<how>(?:current(?:ly)?|active|former|ex|past|previous|heavy|known|never)[\s-]+)*"
-    r"(?P<noun>non-?\s?(?:smokers|drinkers|diabetics)|ex-?\s?smokers|diabetics|asthmatics|hypertensives|epileptics|smokers"
+    r"(?P<noun>non-?\s?(?:smokers|drinkers|diabetics)|ex-?\s?smokers|diabetics|asthmatics|hypertensives"
+    r"|epileptics|smokers"
     r"|drinkers|alcoholics|veterans|widows|widowers|retirees|vegetarians)\b(?:\s+(?P<asked>.+))?$",
     re.IGNORECASE,
 )
@@ -114,7 +118,8 @@ _ILLNESSES = {
     "epileptics": "epilepsy",
 }
 _NO_SORT = re.compile(
-    r"\b(?:is|are|was|were|do|does|did|has|have|had|who|whom|whose|what|which|how|why|when|where|takes?|taking|on|with|for"
+    r"\b(?:is|are|was|were|do|does|did|has|have|had|who|whom|whose|what|which|how|why|when|where|takes?"
+    r"|taking|on|with|for"
     r"|to|new|other|your|more|many|most|few|some|several|two|three|between|compare|in|from|by|than|about|the|these|"
     r"those|treat\w*|manag\w*|car(?:e|ing))\b",
     re.IGNORECASE,
@@ -134,10 +139,14 @@ _OTHER_PERSON = re.compile(
 )
 """What a doctor or a relative did: "Who prescribed it?"."""
 _VERBS = re.compile(
-    r"^(?:(?:is|are|was|were|do|does|did|has|have|had|been|can|that|who|whose|with|without|w|on|taking|takes?|took|use[sd]?|using|allergic"
-    r"|currently|now|still|also|ever|never|not|no|don['’]?t|doesn['’]?t|didn['’]?t|hasn['’]?t|haven['’]?t|aren['’]?t|isn['’]?t"
-    r"|den(?:y|ies|ied|ying)|reports?|reported|complain\w*|smok\w*|drink\w*|drank|liv(?:e|es|ing)|work\w*|need\w*|requir\w*"
-    r"|underwent|undergo\w*|suffer\w*|diagnosed|prescribed|started|put|given|treated|receiv\w*|getting|gets?|got|having|over|under"
+    r"^(?:(?:is|are|was|were|do|does|did|has|have|had|been|can|that|who|whose|with|without|w|on|taking"
+    r"|takes?|took|use[sd]?|using|allergic"
+    r"|currently|now|still|also|ever|never|not|no|don['’]?t|doesn['’]?t|didn['’]?t|hasn['’]?t|haven['’]?t"
+    r"|aren['’]?t|isn['’]?t"
+    r"|den(?:y|ies|ied|ying)|reports?|reported|complain\w*|smok\w*|drink\w*|drank|liv(?:e|es|ing)|work\w*"
+    r"|need\w*|requir\w*"
+    r"|underwent|undergo\w*|suffer\w*|diagnosed|prescribed|started|put|given|treated|receiv\w*|getting"
+    r"|gets?|got|having|over|under"
     r"|above|below|older|younger|aged?|between|at least|post|from|quit|stopped|retired|married|widowed|divorced|single"
     r"|pregnant|vaccinated|referred|scheduled|sent|born|known|endors\w*|experienc\w*|show\w*|develop\w*|exhibit\w*"
     r"|in their|being|seen|seeing|sees?|followed|waiting|awaiting|booked|due|admitted|hospitali[sz]ed)\b|[<>≥≤])",

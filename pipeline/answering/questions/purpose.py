@@ -44,6 +44,10 @@ _BEFORE_A_VISIT = re.compile(
 """A visit to come, before a comma: "I have § in clinic tomorrow, give me the highlights"."""
 
 
+_MEANS_A_HABIT = re.compile(r"i mean (?:alcohol|tobacco|cigarettes|smoking|drinking)\W*\Z", re.IGNORECASE)
+"""Says again what "drinkers" says."""
+
+
 def without_purpose(question: str) -> str:
     """The sentences that ask; the whole question where each of them may tell why, or none does."""
     question = question.strip()
@@ -61,4 +65,6 @@ def without_purpose(question: str) -> str:
 
 
 def _is_purpose(sentence: str) -> bool:
+    if _MEANS_A_HABIT.match(sentence):
+        return True
     return _TELLS_WHY.match(sentence) is not None and _NARROWS.search(sentence) is None

@@ -170,6 +170,7 @@ class AskedThing:
     def of(cls, plan: QuestionPlan) -> AskedThing:
         words = plan.finding or ""
         words, ordered = _without_order(words)
+        ordered = ordered or _OR_ABOUT_TO.search(plan.text) is not None
         none, family, former = _NONE_OF.match(words), _FAMILY_OF.match(words), _FORMER.match(words)
         before = none or family or former
         words_left = words[before.end() :] if before else words
@@ -223,6 +224,9 @@ _DONE = re.compile(
 _ORDERED = re.compile(
     r"^(?:been\s+)?(?:sent\s+for|ordered)\s+(?:(?:an?|the|his|her|their)\s+)?|\s+(?:ordered|requested)$",
     re.IGNORECASE,
+)
+_OR_ABOUT_TO = re.compile(
+    r"\bor (?:is|are) (?:about|going|scheduled|due|planning|waiting|booked)\b", re.IGNORECASE
 )
 _SENT_TO = re.compile(r"^(?:been\s+)?sent to\b", re.IGNORECASE)
 _OPERATION = re.compile(r"\b(?:surg|operat|replac|transplant)", re.IGNORECASE)

@@ -198,15 +198,24 @@ _WHOSE = _cues(
     rf"(?:for|of|in|with|from|regarding|to) (?:her|his|their|my|(?:the )?patient's) {_WORDS_OF_IT}", after="$"
 )
 """Whose it is goes before it: "denies treatment for her acne" denies the treatment."""
+_LONG = ("chronic", "known", "long")
+_GIVEN_FOR = _cues(
+    rf"(?:on|off|taking|takes) [\w-]+(?: [\w-]+){{0,2}} for (?:her |his )?(?:chronic|known"
+    rf"|long-?standing) {_WORDS_OF_IT}",
+    after="$",
+)
+"""It is there whatever is said of the drug: "unclear why she is off Coumadin for chronic AFib"."""
 _TREATED = _cues(
-    r"(?:tak(?:es?|ing)|us(?:es?|ing)|treat(?:ment|ed)|medications?|medicines?|therapy|surgery|hospitali[sz]ed|admitted"
+    r"(?:tak(?:es?|ing)|us(?:es?|ing)|treat(?:ment|ed)|medications?|medicines?|therapy|surgery"
+    r"|hospitali[sz]ed|admitted"
     r"|seen) (?:[\w-]+ ){0,3}for (?:(?:the|an?) )?",
     after="$",
 )
 """What is denied is the treatment: "no medication for hypertension"."""
 _ANSWERED = re.compile(
     r"\s*(?:use|status|history|abuse|exposure|products?)?(?: status| history)?\s*[:=]\s*"
-    r"(?:(?P<denied>no|none|nil|never|non|denies|denied|negative|neg|n)\b(?=-?\s*(?:$|[.,;)\n]|smok|us(?:e|er|ed)\b|drink"
+    r"(?:(?P<denied>no|none|nil|never|non|denies|denied|negative|neg|n)\b(?=-?\s*(?:$|[.,;)\n]|smok|us(?:e"
+    r"|er|ed)\b|drink"
     r"|drank|abus|history\b|hx\b|tobacco|alcohol))|(?P<past>former|ex|quit)\b)",
     re.IGNORECASE,
 )
@@ -270,7 +279,9 @@ def assertion_in_sentence(
     above, doubts = _above(sentence, start, end, over or Over())
     before, after = sentence[:start], sentence[end:]
     doubted = above.doubted and not (doubts and doubts <= _OF_TREATMENTS)
-    theirs = _has_any(before, _OWNERS) and _WHOSE.search(before) is not None
+    theirs = (_has_any(before, _OWNERS) and _WHOSE.search(before) is not None) or (
+        _has_any(before, _LONG) and _GIVEN_FOR.search(before) is not None
+    )
     not_yet = not theirs and (_is_not_yet(before, doubts) or above.order == "avoid")
     remission = "remission" in doubts
     answer = _ANSWERED.match(after)

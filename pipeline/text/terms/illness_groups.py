@@ -28,6 +28,9 @@ _GROUPS = """
     spine surgery, spinal surgery, back surgery, back surgeries, surgery on back, operation on back : back surgery,
         back surgeries, back operation, spine surgery, spinal surgery, laminectomy, discectomy, microdiscectomy,
         spinal fusion, lumbar fusion, cervical fusion, surgery on back
+    drink, drinks, drinker, drinkers, drinking, alcohol, drink alcohol, drinks alcohol, alcohol use : alcohol, etoh,
+        wine, beer, liquor, vodka, whiskey, drink, drinks, drinking, drank, drinker
+    seizure, seizures, convulsions : seizure, seizures, epilepsy, epileptic, convulsions, seizure disorder
     arrhythmia, arrhythmias : arrhythmia, arrhythmias, atrial fibrillation, atrial flutter, svt, ventricular tachycardia
 """
 """The names of a group before the colon, its illnesses or operations after it."""

@@ -40,6 +40,12 @@ _TERMS = """
     gastric bypass surgery; femoral bypass surgery; popliteal bypass surgery; leg bypass surgery; bowel bypass surgery
     intestinal bypass surgery; biliary bypass surgery; peripheral bypass surgery; vascular bypass surgery
     oxygen saturation; oxygen saturations; oxygen sat; oxygen level; oxygen levels; pulse oxygen; pulse oxygenation
+    eating and drinking; eat and drink; eats and drinks; drink plenty; drinking plenty; drink fluids; drinking fluids
+    drinks fluids; drink more fluids; drinking more fluids; drink water; drinks water; drinking water; drink more water
+    drink coffee; drinks coffee; drinking coffee; drink tea; drinks tea; drinks milk; drink milk; drinking milk
+    drinks soda; drinking soda; energy drinks; sports drinks; soft drinks; drinking fluid; food and drink
+    gestational diabetes mellitus; borderline diabetes mellitus; depression scale; depressed nasal; depressed left nasal
+    depressed right nasal; depressed bone; depressed fracture; depressed skull; depressed segment
     clear with cough; clears with cough; clear with coughing; clears with coughing
     o2 saturation; o2 sat; o2 sats; oxygen tension; to be married
     cancer screening; cancer risk; osteoporosis screening; tuberculosis screening; tuberculin skin; hepatitis panel

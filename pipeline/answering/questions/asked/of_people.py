@@ -18,7 +18,8 @@ _ASKED = re.compile(
     re.IGNORECASE,
 )
 _GIVEN = re.compile(
-    r"^(?:given|treated|admitted|vaccinated|immuni[sz]ed|seen|referred|operated|diagnosed|screened|tested|sent|put|taken|hospitali[sz]ed|waiting|awaiting|booked|due|being|followed|\w+ed\s+(?:for|"
+    r"^(?:given|treated|admitted|vaccinated|immuni[sz]ed|seen|referred|operated|diagnosed|screened|tested"
+    r"|sent|put|taken|hospitali[sz]ed|waiting|awaiting|booked|due|being|followed|\w+ed\s+(?:for|"
     r"with|to|by|against|on|in|at|from))\b",
     re.IGNORECASE,
 )
@@ -35,6 +36,9 @@ _ARTICLES = re.compile(r"^(?:an?|the|any)\s+", re.IGNORECASE)
 _AGAIN = re.compile(
     r",?\s+(?:or|and)\s+(?:ever\s+)?(?:(?:have|has)\s+)?(?:had|took|taken)\s+(?:them|it|one|any|some|§)"
     r"(?:\s+(?:before|fixed|repaired|removed|treated|done))?$"
+    r"|,?\s+or\s+(?:is|are)\s+(?:about|going|scheduled|due|planning|waiting|booked)(?:\s+(?:to"
+    r"|for)(?:\s+(?:have|get|it|one|have one"
+    r"|have it))?)?$"
     r"|\s+(?:are|is) there(?: in all| in total)?$|\s+do (?:we|you) have$"
     r"|\s+(?:now\s+)?or\s+(?:in the past|before|previously|earlier)$|\s+(?:in the past|before)$",
     re.IGNORECASE,

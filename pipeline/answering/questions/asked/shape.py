@@ -236,7 +236,9 @@ _DIAGNOSED = re.compile(
 )
 _EVERYTHING = re.compile(
     rf"^(?:(?:list|show|tell|give)\s+(?:me\s+|us\s+)?)?everything\s+(?:that\s+)?§\s+(?:is\s+|currently\s+)*"
-    rf"(?:takes?|taking|on|prescribed|(?P<allergic>allergic\s+to)){_END}",
+    rf"(?:takes?|taking|on|prescribed|(?P<allergic>allergic\s+to)"
+    rf"|(?P<operated>(?:has\s+)?(?:ever\s+)?had\s+(?:operated(?:\s+on)?|removed|taken\s+out"
+    rf"|done\s+surgically))){_END}",
     re.IGNORECASE,
 )
 _MEASURED = frozenset([ThingKind.VITAL, ThingKind.LABORATORY])
@@ -248,7 +250,10 @@ _WHAT_VALUE = re.compile(
 _FAMILY_ILLS = re.compile(
     r"^(?:what|which|are there any|any)\s+"
     r"(?:(?:kinds? of )?(?:illness(?:es)?|diseases?|conditions?|problems?|disorders?)\s+)?"
-    rf"(?:runs?|running|are|is|are there)\s+in\s+(?:§'s\s+family|the\s+family(?:\s+of\s+§)?){_END}",
+    rf"(?:runs?|running|are|is|are there)\s+in\s+(?:§'s\s+family|the\s+family(?:\s+of\s+§)?){_END}"
+    r"|^what\s+(?:did|does|has)\s+§\s+(?:report|reported|say|said|mention|tell"
+    r"|told\s+us)\s+(?:in\s+terms\s+of|about|of|regarding)"
+    rf"\s+(?:the\s+|any\s+|§'s\s+)?family\s+(?:illness(?:es)?|history|diseases?|problems?|conditions?){_END}",
     re.IGNORECASE,
 )
 _TO_A_PLACE = (
@@ -258,7 +263,8 @@ _TO_A_PLACE = (
 )
 _NOT_BORNE = re.compile(
     r"^(?:(?:are|is) there )?(?:what|which|any)\s+(?:(?:other|else)\s+)?"
-    r"(?:drugs?|medications?|medicines?|meds|antibiotics?)\b[^?]*\ballerg\w+[^?]*\?*(?:\s*(?:and\s+)?(?:which|what)(?:\s+ones?)?)?\s*[?.!]*$",
+    r"(?:drugs?|medications?|medicines?|meds"
+    r"|antibiotics?)\b[^?]*\ballerg\w+[^?]*\?*(?:\s*(?:and\s+)?(?:which|what)(?:\s+ones?)?)?\s*[?.!]*$",
     re.IGNORECASE,
 )
 """Asks which drugs someone is allergic to."""
