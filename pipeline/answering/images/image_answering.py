@@ -400,7 +400,8 @@ def _require_same(patients: Sequence[str], whose: str) -> None:
     if patients and whose and whose not in patients:
         raise BadRequest(
             "The question is about one patient, and the image is of another.",
-            remedy="Ask with an image of that patient, or ask without naming one.",
+            remedy="Ask with an image of that patient, or without naming one; in a conversation about someone, begin a "
+            "new one.",
         )
 
 
