@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.types import Receive, Scope, Send
 
 from pipeline.answering.images.similar_images import SIMILAR_MAX
@@ -38,6 +39,14 @@ from pipeline.service.schemas.images import (
     ImagesOut,
 )
 
+
+class ImageIdConvertor(StringConvertor):
+    """An id in an address, slashes and all; not the word that searches."""
+
+    regex = "(?!search$).+"
+
+
+register_url_convertor("image", ImageIdConvertor())
 router = APIRouter(prefix="/v1", tags=["images"])
 
 WINDOW_MAX = 1e9
@@ -71,7 +80,7 @@ def images(
 
 
 @router.get(
-    "/images/{image_id:path}/thumbnail",
+    "/images/{image_id:image}/thumbnail",
     dependencies=[requires(Action.READ_NOTE)],
     response_class=Response,
     responses={
@@ -91,7 +100,7 @@ def thumbnail(services: ServicesDep, principal: PrincipalHere, image_id: ImageId
 
 
 @router.get(
-    "/images/{image_id:path}/rendering",
+    "/images/{image_id:image}/rendering",
     dependencies=[requires(Action.READ_NOTE)],
     response_class=Response,
     responses={**documented(404, 409, 410, 501, 502, 504), **binary("The picture.", "image/png")},
@@ -121,7 +130,7 @@ async def rendering(
 
 
 @router.get(
-    "/images/{image_id:path}/volume",
+    "/images/{image_id:image}/volume",
     dependencies=[requires(Action.READ_NOTE)],
     response_class=StreamingResponse,
     responses={
@@ -155,7 +164,7 @@ async def volume(
 
 
 @router.get(
-    "/images/{image_id:path}/similar",
+    "/images/{image_id:image}/similar",
     dependencies=[requires(Action.SEARCH)],
     responses=documented(404, 502, 504),
 )
@@ -188,7 +197,7 @@ async def search_by_image(
 
 
 @router.get(
-    "/images/{image_id:path}", dependencies=[requires(Action.READ_NOTE)], responses=documented(404, 502, 504)
+    "/images/{image_id:image}", dependencies=[requires(Action.READ_NOTE)], responses=documented(404, 502, 504)
 )
 def image(services: ServicesDep, principal: PrincipalHere, image_id: ImageId) -> ImageOut:
     """What is known of an image. One that you may not see is answered exactly as one that does not exist."""

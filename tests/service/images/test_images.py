@@ -216,6 +216,11 @@ def test_an_id_is_no_path(everyone: httpx2.Client, image_id: str) -> None:
         assert everyone.get(f"/v1/images/{image_id}{view}").status_code == 404
 
 
+def test_the_address_that_searches_is_no_image(everyone: httpx2.Client) -> None:
+    answer = everyone.get("/v1/images/search")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+
+
 def test_a_person_has_no_more_than_their_share(shown: Gallery) -> None:
     """Many at the same time from one: some are told to wait; another person is served meanwhile."""
     greedy, other = (shown.service.client(shown.service.key()) for _ in range(2))
