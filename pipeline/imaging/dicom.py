@@ -199,6 +199,15 @@ def header_patient(dataset: Dataset) -> str:
     return (value or "").strip("\0 ")
 
 
+def header_issuer(dataset: Dataset) -> str:
+    """Who gave the patient's id; "" where the header does not say, or says it in a way that cannot be read."""
+    try:
+        value = dataset.get("IssuerOfPatientID")
+    except (ValueError, TypeError, NotImplementedError, LookupError):
+        return ""
+    return " ".join(value.casefold().split()) if isinstance(value, str) else ""
+
+
 def read_frame(
     opened: DicomFile, number: int | None = None, window: tuple[float, float] | None = None
 ) -> RenderedFrame:

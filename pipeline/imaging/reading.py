@@ -22,6 +22,7 @@ from pipeline.imaging.deidentification.pixel_text import PixelCheck
 from pipeline.imaging.files import ImageFile, ImageMetadata, open_image
 from pipeline.imaging.records import (
     DATE_LEFT_OUT,
+    ISSUER,
     LEFT_OUT,
     ImageDescription,
     ImageFormat,
@@ -219,6 +220,7 @@ def _description(
             **_window(decoded),
             **({LEFT_OUT: str(left_out)} if left_out else {}),
             **({DATE_LEFT_OUT: undated} if undated else {}),
+            **_issuer(row, decoded, deidentifier),
             **({"date": "shifted"} if deidentifier.settings.dates == "shift" else {}),
         },
     )
@@ -266,6 +268,16 @@ def _mapped(given: str, patient: str, deidentifier: Deidentifier) -> str:
     if not plain or deidentifier.settings.uids == "keep" or _UID.fullmatch(plain):
         return deidentifier.uid(plain) if plain else ""
     return deidentifier.uid(f"{patient}\n{plain}")
+
+
+def _issuer(row: ImageMetadata, decoded: DecodedImage, deidentifier: Deidentifier) -> Mapping[str, str]:
+    """Nothing where a table says whose image it is: it knows the ids of its collection."""
+    if decoded.dataset is None or row.patient_id.strip():
+        return {}
+    from pipeline.imaging.dicom import header_issuer
+
+    issuer = header_issuer(decoded.dataset)
+    return {ISSUER: deidentifier.token(issuer)} if issuer else {}
 
 
 def _window(decoded: DecodedImage) -> Mapping[str, str]:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ImageFormat: TypeAlias = Literal["dicom", "png", "jpg", "nifti"]
+ISSUER = "issuer"
+"""In an image's metadata: a code of who gave the patient's id, where the header alone names the patient and says so."""
 DATE_LEFT_OUT = "date_left_out"
 """In an image's metadata: why it has no date although its header or its row has one, `placeholder` or `unreadable`."""
 LEFT_OUT = "left_out"

@@ -23,7 +23,7 @@ from pipeline.imaging.deidentification.header import HeaderRules
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.deidentification.key import DeidentificationKey
 from pipeline.imaging.deidentification.pixel_text import UNKNOWN_MODALITY, PixelCheck, check_pixels, need_of
-from pipeline.imaging.deidentification.pseudonyms import map_patient_id, map_uid
+from pipeline.imaging.deidentification.pseudonyms import map_patient_id, map_uid, token_for
 from pipeline.imaging.deidentification.source_names import clean_source
 from pipeline.imaging.deidentification.text_recognition import TextReader, installed_reader
 from pipeline.imaging.libraries import load_libraries, without_warnings
@@ -108,6 +108,10 @@ class Deidentifier:
         """A DICOM UID as it may be given: the same for every object of a study."""
         load_libraries()
         return map_uid(self.key, given) if self.settings.uids == "map" else given.strip("\0 ")
+
+    def token(self, given: str) -> str:
+        """A code for any other text, by which two are seen to be the same."""
+        return token_for(self.key, given)
 
     def dates_of(self, patient: str) -> PatientDates:
         """What is done with the dates of the patient whose id, as it was read, is given."""

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pipeline.errors import StoreRejectedRow, UnreadableImage
-from pipeline.images import EmbeddedImage, Thumbnail
+from pipeline.images import EmbeddedImage, ImageFilters, Thumbnail
 from pipeline.imaging.files import ImageFile, ImageMetadata
-from pipeline.imaging.records import DATE_LEFT_OUT, LEFT_OUT, ImageDescription
+from pipeline.imaging.records import DATE_LEFT_OUT, ISSUER, LEFT_OUT, ImageDescription
 from pipeline.indexing.material import Piece
 from pipeline.ports import ImageEmbedder, ImageStore, Ledger
 from pipeline.readers.sources import by_name
@@ -66,6 +66,8 @@ class ImageMaterial:
     """Values of tables that were left out, because they may name someone, by the hash of the image."""
     undated: dict[str, str] = field(default_factory=dict)
     """Images without a date although one is written, and why (`DATE_LEFT_OUT`), by the hash."""
+    _of_this_run: set[str] = field(default_factory=set)
+    """Patients whose id was seen to come from the issuer that is known."""
     _begun: dict[str, Future[PreparedImage | UnreadableImage]] = field(default_factory=dict)
 
     kind: ClassVar[MaterialKind] = "images"
@@ -90,6 +92,7 @@ class ImageMaterial:
         return self.embedder.calls_at_once
 
     def prepare(self) -> None:
+        self._of_this_run.clear()
         self.images.prepare(self.embedder.space)
 
     def begin(self, staged: Sequence[StagedMaterial]) -> None:
@@ -108,8 +111,32 @@ class ImageMaterial:
         if isinstance(outcome, UnreadableImage):
             raise outcome
         _require_storable(staged, outcome)
+        self._require_one_issuer(outcome.description)
         self._note_losses(staged.content_hash, outcome.description)
         return [PreparedPiece(staged.content_hash, self._text(staged), outcome)]
+
+    def _require_one_issuer(self, description: ImageDescription) -> None:
+        """Two hospitals give one number to two people. The first counts as long as an image of that patient is stored,
+        or is being stored by this run."""
+        patient, issuer = description.patient_id, description.metadata.get(ISSUER)
+        if issuer is None:
+            return
+        known = self.ledger.authorities([patient]).get((patient, ISSUER))
+        if known == issuer:
+            self._of_this_run.add(patient)
+            return
+        if known is not None and (patient in self._of_this_run or self._has_images(patient)):
+            raise UnreadableImage(
+                "Another hospital or archive gave the same patient's id to images that are stored.",
+                remedy="The header says who gave it (0010,0021), and two people may share the number. Name the patient "
+                "of each in a table (--metadata FILE), with CHARTWELL_IMAGE_READING__PATIENT_FROM=table.",
+                kind="another-issuer",
+            )
+        self.ledger.remember_authorities({(patient, ISSUER): issuer})
+        self._of_this_run.add(patient)
+
+    def _has_images(self, patient: str) -> bool:
+        return bool(self.images.images(ImageFilters(patient_ids=(patient,)), limit=1))
 
     def _note_losses(self, content_hash: str, description: ImageDescription) -> None:
         self.left_out[content_hash] = int(description.metadata.get(LEFT_OUT, 0))

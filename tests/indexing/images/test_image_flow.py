@@ -17,6 +17,7 @@ from pipeline.indexing.ledger import SqliteLedger
 from pipeline.records import EVERYTHING, Document, EmbeddedDocument, ImageReference, StagedNote, StoreCounts
 from pipeline.storage.sqlite import Database
 from pipeline.wiring import STORE_FILE
+from tests.imaging.samples import dicom, grey
 from tests.indexing.images.films import NOTE_SPACE, Films, about, write_films, write_table
 
 
@@ -576,3 +577,23 @@ def test_a_row_fits_the_copy_and_the_heir_of_a_film_that_an_earlier_run_took(
     (folder / "y" / "film000.png").unlink()
     write_films(folder / "z", 1, first=7)[0].rename(folder / "z" / "film000.png")
     assert films.run(folder / "z", tables=[table]).rejected == 0, "the file of the earlier run has gone"
+
+
+def test_one_number_of_two_hospitals_is_not_one_patient(films: Films, folder: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    for number, issuer in enumerate(("City", " CITY ", "County", "")):
+        given = {"SOPInstanceUID": f"1.2.3.4.{number}", "IssuerOfPatientID": issuer}
+        content = dicom(grey() + number, PatientID="1001", **given)
+        (folder / f"{number}.dcm").write_bytes(content)
+    for _ in range(2):
+        tally = films.run(folder)
+        assert (tally.failed, tally.rejected, films.images.counts().images) == (0, 1, 3)
+        assert [each.field for each in films.rejections.written] == ["another-issuer"]
+        assert "County" not in repr(films.images.images(EVERY_IMAGE)) + repr(films.rejections.written)
+    table = write_table(tmp_path / "said.csv", [{"image": "2.dcm", "patient": "1001-County"}])
+    tally = films.run(folder, tables=[table])
+    assert [each.field for each in films.rejections.written] == ["two-patients"], "the header has its own id"
+    for number in (0, 1, 3):
+        (folder / f"{number}.dcm").unlink()
+    films.run(folder, prune=True)
+    assert (films.run(folder).rejected, films.images.counts().images) == (0, 1), "no one else's is stored"
