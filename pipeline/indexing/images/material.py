@@ -139,7 +139,8 @@ class ImageMaterial:
         return bool(self.images.images(ImageFilters(patient_ids=(patient,)), limit=1))
 
     def _note_losses(self, content_hash: str, description: ImageDescription) -> None:
-        self.left_out[content_hash] = int(description.metadata.get(LEFT_OUT, 0))
+        if LEFT_OUT in description.metadata:  # of most images nothing is: memory does not grow with them
+            self.left_out[content_hash] = int(description.metadata[LEFT_OUT])
         if DATE_LEFT_OUT in description.metadata:
             self.undated[content_hash] = description.metadata[DATE_LEFT_OUT]
 
