@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 from collections.abc import Iterator
@@ -57,11 +56,9 @@ def picture(page: Page) -> NDArray[np.float64]:
 
 def served(page: Page) -> NDArray[np.float64]:
     """The film as the server draws it with the same window."""
-    source = page.evaluate(
-        "fetch(document.querySelector('.film-still').src).then(each => each.arrayBuffer())"
-        ".then(each => btoa(String.fromCharCode(...new Uint8Array(each))))"
-    )
-    return _small(_grey(base64.b64decode(source)))
+    source = page.get_attribute(".film-still", "src")
+    assert source is not None
+    return _small(_grey(page.context.request.get(source).body()))
 
 
 def _grey(content: bytes) -> Image.Image:
