@@ -123,16 +123,16 @@ def _with_names_of_those(question: Question, asked: AskedPatients, store: Store)
     told = any(each.is_id or each.sure for each in asked.written)
     if not told and (ids := ids_among(question.text, limited)):
         return replace(asked, whom="id", written=ids)
-    unsure = any(not (each.sure or each.is_id) for each in asked.written)
-    if not limited or not unsure or not store.has_register():
+    if told or not limited or not store.has_register():
         return asked
     theirs = {
-        name.start
+        name.start: replace(name, sure=True)
         for name in _looked_up(question, asked, store)
         if any(each.patient_id in limited for each in _called(name, question.filters.scope, store))
     }
-    written = tuple(replace(each, sure=True) if each.start in theirs else each for each in asked.written)
-    return asked if written == asked.written else replace(asked, whom="name", written=written)
+    others = [each for each in asked.written if each.start not in theirs]
+    written = tuple(sorted([*theirs.values(), *others], key=lambda each: each.start))
+    return replace(asked, whom="name", written=written) if theirs else asked
 
 
 def _of_one_surname(question: Question, asked: AskedPatients, store: Store) -> PatientMeant:

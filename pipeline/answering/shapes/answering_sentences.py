@@ -57,7 +57,7 @@ MEASURED_WEIGHT = 0.35
 NEARER = 0.05
 ADJACENT = 40
 """Characters between what is asked about and its value."""
-_WHY = re.compile(r"\bwhy\b|\bwhat (?:do|does|did)\b.*\b(?:think|suspect|believe)\b", re.IGNORECASE)
+_WHY = re.compile(r"\bwhy\b", re.IGNORECASE)
 _PARTS = re.compile(r"[,;:.!?/]|\b(?:and|or|but|with|while|although|who|which)\b", re.IGNORECASE)
 """What parts two things that a sentence sets side by side."""
 _ASKS_A_RESULT = re.compile(

@@ -41,8 +41,13 @@ _OF_THE_PATIENT = (_K.PRESENT, _K.ABSENT, _K.HISTORICAL, _K.POSSIBLE)
 """In the order in which they answer "does she have it?"; of one kind the newest note first. What may come is none."""
 
 
-ENDED = -1
-"""Ranks before all others."""
+ENDED = TOLD_OF_BEFORE = -1
+"""Rank before all others."""
+_ASKS_BEFORE = re.compile(r"\b(?:before|previously|in the past)\s*[?.!]*\s*$", re.IGNORECASE)
+_OF_BEFORE = re.compile(
+    r"\b(?:before|previous(?:ly)?|prior|in the past|personal history|ago|history of|first time)\b",
+    re.IGNORECASE,
+)
 _ENDS = re.compile(
     r"\b(?:held|hold(?:ing)?|stop(?:ped|ping)?|discontinu\w+|d/c['’]?d|taken off)\b", re.IGNORECASE
 )
@@ -68,7 +73,8 @@ class Stated:
         if not finding.keys:
             return None
         read = patient_notes(asked)
-        mentions = list(_mentions(read, finding, asked.plan.kind, test))
+        before = _ASKS_BEFORE.search(asked.plan.text) is not None
+        mentions = list(_mentions(read, finding, asked.plan.kind, test, asks_before=before))
         found = sorted(
             ((rank, line) for rank, line in mentions if rank is not None), key=lambda each: each[0]
         )
@@ -133,8 +139,18 @@ def _is_ended(passage: ReadPassage, mention: Mention) -> bool:
     return _ENDS.search(passage.hit.text, mention.sentence_start, mention.sentence_end) is not None
 
 
+def _tells_before(passage: ReadPassage, mention: Mention) -> bool:
+    """Whether its sentence says what was, or was not, before."""
+    return _OF_BEFORE.search(passage.hit.text, mention.sentence_start, mention.sentence_end) is not None
+
+
 def _mentions(
-    read: PatientNotes, finding: Finding, kind: ThingKind | None, test: AskedWords | None
+    read: PatientNotes,
+    finding: Finding,
+    kind: ThingKind | None,
+    test: AskedWords | None,
+    *,
+    asks_before: bool = False,
 ) -> Iterator[tuple[tuple[int, int] | None, Quotation]]:
     """Each with how it ranks; None for what is said of someone else."""
     for age, note in enumerate(read.notes):
@@ -153,5 +169,7 @@ def _mentions(
                 rank = (_OF_THE_PATIENT.index(said), age) if counts else None
                 if kind is ThingKind.MEDICATION and said is _K.HISTORICAL and _is_ended(passage, mention):
                     rank = (ENDED, age)
+                if rank is not None and asks_before and _tells_before(passage, mention):
+                    rank = (TOLD_OF_BEFORE, age)
                 place = with_line_above(passage.hit.text, mention.sentence_start, mention.sentence_end)
                 yield rank, Quotation(passage.hit, *place)

@@ -37,7 +37,7 @@ _ASKING = frozenset(
     "it its this that these those time date day kind type name level value number numbers amount please tell give show "
     "mean call called happen done go get got given new other another exact tablet tablets pill pills capsule capsules "
     "according exactly actually yet lately just usual usually typical typically last latest first we us but put "
-    "decide decided agree agreed".split()
+    "decide decided agree agreed go goes going went gone".split()
 )
 """Words that ask, and say nothing of what about."""
 _KEPT = frozenset(["admitted", "admission", "performed"])

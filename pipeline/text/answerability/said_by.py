@@ -90,6 +90,7 @@ travel: trips?, went to, returned from, visit(?:ed|ing) (?=[A-Z]), vacation, cru
 vitamin: multivitamins?, cholecalciferol, ergocalciferol, folic acid, folate, cyanocobalamin
 weight: weigh[a-z]*
 switch: chang(?:e|ed|ing)
+xray: views(?= of)
 work|employ: retired?, unemployed, disability, help[a-z]*, effective, relie[a-z]+, benefi[a-z]+
 """
 """Canonical words before the colon, apart by bars; behind it what says them too."""

@@ -98,7 +98,8 @@ person: mothers?; fathers?; mom; dad; parents?; brothers?; sisters?; siblings?; 
     roommate; caregiver; doctor; physician; surgeon; nurse; \w+ologist; specialist; provider; pcp; practitioner
     therapist
     dentist; pediatrician; internist; midwife; pharmacist; staff; (?:dr|mr|mrs|ms|prof)\b\.? \w+
-procedure: \w{{3,}}(?:ectom|plast|otom|ostom|oscop)(?:y|ies); \w+(?:opexy|rrhaphy|centesis|desis); orif; cabg; tavr; pci
+procedure: leep; egd; turp; ercp; eswl; peg tube; tah; bso; vats; tips
+    \w{{3,}}(?:ectom|plast|otom|ostom|oscop)(?:y|ies); \w+(?:opexy|rrhaphy|centesis|desis); orif; cabg; tavr; pci
     bypass; stent\w*; graft\w*; fusion; repair\w*; replace(?:d|ment); resect\w+; transplant\w*; amputat\w+; implant\w*
     excision; excised; ablation; cardioversion; biops\w+; c-section; c(?:a?)esarean; pinning; fixation; decompression
     reconstruction; surger(?:y|ies); operat(?:ion|ions|ed|ive); lasik; tubal ligation; d&c; removed
@@ -221,6 +222,11 @@ _BEGUN = re.compile(
     re.IGNORECASE,
 )
 """How a sentence says that a drug was begun."""
+_REASON_FOLLOWS = re.compile(
+    r"because|due|secondary|owing|on account|for|from|to\b|given|since|related|attrib", re.IGNORECASE
+)
+_IS_THE_REASON = re.compile(r"[ -]*(?:[^\W\d]+[ -]+){0,5}", re.IGNORECASE)
+"""What may stand between the word that gives a reason and that reason."""
 _LABEL = re.compile(r"[A-Z][\w /()&'-]{0,40}:\s")
 _CHANGED = re.compile(
     r"\b(?:gain\w*|loss|lost|los(?:e|es|ing)|chang\w+|monitor\w*|check\w*|goal|target|regimen|medic\w+|pills?)\b",
@@ -258,6 +264,8 @@ def find_value(
         return next((each for each in found if each is not None), None)
     if kind is ValueKind.DRUG:
         return _drug(text, start, end)
+    if kind is ValueKind.REASON and (placed := sorted(places)):
+        return _reason(text, start, end, placed)
     if kind is ValueKind.REPLACEMENT:
         return _in_its_place(text, start, end, places)
     match = _PATTERNS[kind].search(text, start, end)
@@ -279,6 +287,17 @@ def _counted(text: str, start: int, end: int, places: Iterable[tuple[int, int]])
             return found.span("number" if found["number"] else "other")
     times = _TIMES.search(text, start, end)
     return times.span() if times is not None else None
+
+
+def _reason(text: str, start: int, end: int, places: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
+    """Not where what is asked about is itself the reason: "seen for the evaluation of elbow pain" tells no cause of
+    the pain."""
+    for match in _PATTERNS[ValueKind.REASON].finditer(text, start, end):
+        follows = _REASON_FOLLOWS.match(match.group()) is not None
+        behind = [place for place, _ in places if follows and place >= match.end()]
+        if not any(_IS_THE_REASON.fullmatch(text, match.end(), place) for place in behind):
+            return match.span()
+    return None
 
 
 def _in_its_place(

@@ -43,6 +43,7 @@ _OF_ONE_STEM = (
         ("ant", "ancy"),
         ("ose", "osity"),
         ("scope", "scopy"),
+        ("ed", "ion"),
     ),
 )
 """Endings of what is said of a patient, and of what that patient has."""

@@ -290,7 +290,8 @@ _WHOLE_RESULT = re.compile(
 """What all of an examination, or all tests, showed."""
 _ARTICLES = re.compile(r"^(?:(?:an?|the|any|some|all|known|§'s|of)\s+)+", re.IGNORECASE)
 _TAIL = re.compile(
-    r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|ever|recently|lately)$",
+    r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|ever|recently|lately|before|previously"
+    r"|in the past)$",
     re.IGNORECASE,
 )
 _NEVER = re.compile(r"\b(?:never|not|no longer)\b|n['’]t\b", re.IGNORECASE)

@@ -32,7 +32,8 @@ age: how old, (at )?(what|which) age, age
 side: (on |from )?(what|which) side, left or right, (what|which) {_PAIRED}
 time: when, how long ago, how many \w+ ago, (on |in |since )?(what|which) (date|day|year|month|time), since when
     (date|year|month|day) of
-duration: (for )?how long, (for )?how many (minutes|hours|days|weeks|months|years), how far along, how far
+duration: (course|duration|length)( of)?(?=.*\bhow (?:long|many)\b), (for )?how long
+    (for )?how many (minutes|hours|days|weeks|months|years), how far along, how far
 count: how (often|many times) (was|were)(?= .*\b(?:done|performed|placed|repeated|needed|given)\b)
     how many(?! times), (the )?(total )?number of
 frequency: how (often|frequently), how many times
