@@ -82,6 +82,8 @@ class TableLosses:
     """Images whose report is another patient's."""
     dates: Counter[str]
     """Of images without one, by why (`DATE_LEFT_OUT`)."""
+    rows: int
+    """Of the tables, about no image of a run that looked at all."""
 
 
 def images(
@@ -194,7 +196,10 @@ def images(
             hits = _search(corpus, settings, inputs, test_search) if test_search else []
             assert isinstance(corpus.material, ImageMaterial)
             losses = TableLosses(
-                corpus.material.left_out.total(), foreign, Counter(corpus.material.undated.values())
+                corpus.material.left_out.total(),
+                foreign,
+                Counter(corpus.material.undated.values()),
+                sources.tables.unused if whole else 0,
             )
         _print(report, sources, refused, losses, tally.replaced, hits, test_search, json_output)
     if report.interrupted:
@@ -405,8 +410,6 @@ def _print(
     out.print(f"formats: {_in_words(sources.seen) or 'none'}", markup=False)
     out.print(f"{duration(report.seconds)}, {rate:,.1f} images a second", markup=False)
     _print_rejected(report.reasons, report.unread_files, report.rejections_file)
-    if sources.tables.unused:
-        out.print(f"{sources.tables.unused:,} rows of the tables are about no image here", markup=False)
     _print_losses(losses)
     _print_refused(report, refused)
     if replaced:
@@ -428,6 +431,8 @@ def _print(
 
 
 def _print_losses(losses: TableLosses) -> None:
+    if losses.rows:
+        out.print(f"{losses.rows:,} rows of the tables are about no image here", markup=False)
     if losses.values:
         out.print(
             f"{losses.values:,} values of the tables were left out: they hold a word or a number that may name someone "

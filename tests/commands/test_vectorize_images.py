@@ -167,7 +167,9 @@ def test_a_file_that_was_refused_and_has_gone_is_not_missing(tmp_path: Path) -> 
     options = ("images", str(tmp_path / "films"), "--metadata", str(table))
     assert run(*options).exit_code == 1
     paths[1].unlink()
+    assert "about no image" not in run(*options, "--format", "dicom").output
     done = run(*options)
+    assert "1 rows of the tables are about no image here" in done.output
     assert done.exit_code == 0, done.output
     assert "no longer hold" not in done.output
     paths[0].unlink()
