@@ -8,6 +8,7 @@ the header and its extensions is never read.
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
 import nibabel
@@ -77,6 +78,20 @@ def open_volume(stream: BinaryIO, limits: ImageLimits) -> tuple[NDArray[Any], ND
     stored = values.reshape(shape, order="F")
     plain = (slope, intercept) in ((None, None), (1.0, 0.0))
     return (stored if plain else _scaled(stored, header).astype(np.float32)), header.get_best_affine()
+
+
+def each_slice(stream: BinaryIO, limits: ImageLimits) -> Iterator[tuple[NDArray[np.float64], float]]:
+    """The values of every slice of the first volume as radiologists look at it, shape (rows, columns), and a pixel's
+    height by its width. Raises UnreadableImage."""
+    header, content = _opened(stream, limits)
+    orientation = _orientation(header.get_best_affine())
+    shape, sizes = _shape(header), [float(abs(size)) for size in header.get_zooms()[:3]]
+    plane = _plane(sizes, orientation)
+    stored = np.frombuffer(content, dtype=header.get_data_dtype(), count=int(np.prod(shape)))
+    volume = stored.reshape(shape, order="F")
+    for index in range(shape[_axis(orientation, plane)]):
+        values = _scaled(_slice(volume, orientation, plane, index), header)
+        yield values, _aspect(sizes, orientation, plane)
 
 
 def _orientation(affine: NDArray[Any]) -> NDArray[Any]:

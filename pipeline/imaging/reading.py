@@ -109,6 +109,17 @@ class PixelRules:
             burned_in=self.burned_in,
         )
 
+    def must_be_read(self, deidentifier: Deidentifier) -> bool:
+        """Whether every picture of the image is looked at for text."""
+        need = deidentifier.need(
+            image_id=self.content_hash,
+            source_format=self.source_format,
+            modality=self.modality,
+            said_modality=self.said_modality,
+            burned_in=self.burned_in,
+        )
+        return need == "must" and deidentifier.settings.pixel_text != "keep"
+
 
 def pixel_rules(
     dataset: Dataset | None,

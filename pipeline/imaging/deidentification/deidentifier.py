@@ -22,7 +22,13 @@ from pipeline.imaging.deidentification.free_text import (
 from pipeline.imaging.deidentification.header import HeaderRules
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.deidentification.key import DeidentificationKey
-from pipeline.imaging.deidentification.pixel_text import UNKNOWN_MODALITY, PixelCheck, check_pixels, need_of
+from pipeline.imaging.deidentification.pixel_text import (
+    UNKNOWN_MODALITY,
+    Need,
+    PixelCheck,
+    check_pixels,
+    need_of,
+)
 from pipeline.imaging.deidentification.pseudonyms import map_patient_id, map_uid, token_for
 from pipeline.imaging.deidentification.source_names import clean_source
 from pipeline.imaging.deidentification.text_recognition import TextReader, installed_reader
@@ -149,10 +155,13 @@ class Deidentifier:
 
         Raises UnreadableImage where the image is refused, DeidentificationUnavailable where the reader is not sound.
         """
-        kind = modality or ("" if source_format == "nifti" else UNKNOWN_MODALITY)
-        need = need_of(kind, burned_in, self.settings, self.key, image_id)
-        if need != "must" and said_modality:
-            need = need_of(said_modality, burned_in, self.settings, self.key, image_id)
+        need = self.need(
+            image_id=image_id,
+            source_format=source_format,
+            modality=modality,
+            said_modality=said_modality,
+            burned_in=burned_in,
+        )
         wanted = need != "no" and self.settings.pixel_text != "keep"
         reader = self.reader or (installed_reader() if wanted else None)
         with without_warnings():
@@ -165,6 +174,22 @@ class Deidentifier:
                 identifiers=identifiers,
             )
         return Rendering(checked.pixels, rendering.window), checked.check
+
+    def need(
+        self,
+        *,
+        image_id: str,
+        source_format: ImageFormat,
+        modality: str = "",
+        said_modality: str = "",
+        burned_in: str = "",
+    ) -> Need:
+        """Whether text in an image's pixels is looked for; the arguments as `pixels` has them."""
+        kind = modality or ("" if source_format == "nifti" else UNKNOWN_MODALITY)
+        need = need_of(kind, burned_in, self.settings, self.key, image_id)
+        if need != "must" and said_modality:
+            need = need_of(said_modality, burned_in, self.settings, self.key, image_id)
+        return need
 
     def source(self, path: str, identifiers: Identifiers, *, patient_id: str = "", inside: str = "") -> str:
         """A path as it may be given, as `clean_source` has it; `patient_id` as it was read, which may stand in a path

@@ -98,7 +98,7 @@ def _dicom_plane(opened: DicomFile, number: int, count: int) -> Plane:
     values, window = real_values(stored, header), rendering.window
     if str(header.get("PhotometricInterpretation", "")).strip().upper() == "MONOCHROME1":
         values, window = -values, None if window is None else (-window[0], window[1])
-    shown = (rendering.pixels, *_whole_range(values))
+    shown = (rendering.pixels, *whole_range(values))
     return Plane(compact(values), shown, window, spacing, place, instance)
 
 
@@ -150,7 +150,7 @@ def picture_plane(stream: BinaryIO, source_format: ImageFormat, limits: ImageLim
         with Image.open(stream, formats=["PNG"]) as image:
             stored = sixteen_bits(image)
         assert stored is not None
-        return Plane(compact(stored), (shown, *_whole_range(stored)), frame.rendering.window, flat)
+        return Plane(compact(stored), (shown, *whole_range(stored)), frame.rendering.window, flat)
     return Plane(shown, (shown,), None, flat)
 
 
@@ -177,8 +177,8 @@ def nifti_volume(stream: BinaryIO, limits: ImageLimits) -> NiftiVolume:
     return NiftiVolume(values, affine, middle, middle.window)
 
 
-def _whole_range(values: NDArray[Any]) -> tuple[NDArray[np.uint8], ...]:
-    """All that is there, in 8 bits."""
+def whole_range(values: NDArray[Any]) -> tuple[NDArray[np.uint8], ...]:
+    """All that is there, in 8 bits; nothing where all is one value."""
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
     if not high > low:

@@ -7,8 +7,9 @@ originals say of themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
@@ -18,9 +19,10 @@ from pipeline.errors import UnreadableImage
 from pipeline.imaging.decoding import nothing_quoted, require_content
 from pipeline.imaging.files import ImageFile, open_image
 from pipeline.imaging.libraries import load_libraries
+from pipeline.imaging.limits import ImageLimits
 from pipeline.imaging.reading import PixelRules, ReadingOptions, pixel_rules
 from pipeline.imaging.records import ImageFormat, Rendering
-from pipeline.imaging.rendering import square_pixels
+from pipeline.imaging.rendering import apply_window, square_pixels
 from pipeline.imaging.sniffing import HEAD_BYTES, image_format
 from pipeline.imaging.viewing.planes import (
     Plane,
@@ -31,6 +33,7 @@ from pipeline.imaging.viewing.planes import (
     picture_plane,
     require_room,
     unequal,
+    whole_range,
 )
 
 if TYPE_CHECKING:
@@ -221,15 +224,32 @@ def _stored(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _nifti_file(stream: BinaryIO, file: ImageFile, content_hash: str, reading: ReadingOptions) -> VolumeFile:
-    """A NIfTI original, its text and extensions left behind. Looked at for text is the slice that the index took."""
-    volume: NiftiVolume = nifti_volume(stream, reading.decoding.limits)
-    rules = pixel_rules(None, "nifti", content_hash, file.metadata, reading.deidentifier)
-    _, check = rules.clean(volume.middle, reading.deidentifier)
-    if check == "masked":
-        raise UnreadableImage(
-            "The volume shows text that may name someone.",
-            remedy="Look at it slice by slice: each is masked by itself.",
-            kind="text-in-pixels",
-        )
+    """A NIfTI original, its text and extensions left behind. Looked at for text is the slice that the index took; every
+    one where the image is of a kind that often shows names."""
+    limits, deidentifier = reading.decoding.limits, reading.deidentifier
+    volume: NiftiVolume = nifti_volume(stream, limits)
+    rules = pixel_rules(None, "nifti", content_hash, file.metadata, deidentifier)
+    pictures: Iterable[Rendering] = [volume.middle]
+    if rules.must_be_read(deidentifier):
+        stream.seek(0)
+        pictures = chain(pictures, _slices(stream, limits, volume.window))
+    for picture in pictures:
+        _, check = rules.clean(picture, deidentifier)
+        if check == "masked":
+            raise UnreadableImage(
+                "The volume shows text that may name someone.",
+                remedy="Look at it slice by slice: each is masked by itself.",
+                kind="text-in-pixels",
+            )
     content = _nifti(volume.values, volume.affine, volume.window)
     return VolumeFile(content, volume.values.shape[2], 0)
+
+
+def _slices(stream: BinaryIO, limits: ImageLimits, window: tuple[float, float] | None) -> Iterator[Rendering]:
+    """Every slice of a NIfTI volume by the window of its middle one, and over its own whole range."""
+    from pipeline.imaging.nifti import each_slice
+
+    for values, aspect in each_slice(stream, limits):
+        own = () if window is None else (apply_window(values, window, "LINEAR_EXACT"),)
+        for shown in (*own, *whole_range(values)):
+            yield Rendering(square_pixels(shown, aspect))

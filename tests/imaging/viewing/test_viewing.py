@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pipeline.errors import UnreadableImage
 from pipeline.imaging.deidentification.deidentifier import Deidentifier
 from pipeline.imaging.deidentification.key import DeidentificationKey
 from pipeline.imaging.deidentification.text_recognition import PixelText
-from pipeline.imaging.files import ImageFile
+from pipeline.imaging.files import ImageFile, ImageMetadata
 from pipeline.imaging.reading import ReadingOptions
 from pipeline.imaging.viewing.frames import FramePicture, FrameView, view_frame
 from pipeline.imaging.viewing.planes import compact
@@ -140,6 +141,21 @@ def test_pixels_that_are_not_square_are_masked_where_the_name_is() -> None:
     values = values_of(volume(ct(plane(), PixelSpacing=[2, 1]), pixel_text="mask"))[:, :, 0].T
     assert set(np.unique(values[NAME])) == {AIR}
     assert (values[30:50, 10:50] == TISSUE).all()
+
+
+def test_every_slice_of_a_nifti_volume_is_looked_at_where_its_kind_often_shows_names() -> None:
+    """As its table says: of others the slice that the index took stands for all."""
+    slices = [plane(ink=METAL), plane(ink=METAL), plane(ink=METAL), plane()]
+    shades = (np.arange(samples.SIZE) % 16).astype(np.int16)  # with fewer it would be taken for a mask
+    stack = np.stack([(each + shades).T[::-1, ::-1] for each in slices], axis=-1)
+    content = samples.volume(stack, np.diag([1.0, 1.0, 5.0, 1.0]))
+    file, digest = file_of(content)
+    ultrasound = replace(file, metadata=ImageMetadata(modality="US"))
+    view = VolumeView(((ultrasound, digest),))
+    for pixel_text in ("refuse", "mask"):
+        assert refusal(lambda how=pixel_text: view_volume(view, options(how))) == "text-in-pixels"
+    assert view_volume(view, options("keep")).planes == 4
+    assert volume(content, pixel_text="refuse").planes == 4
 
 
 # --- what the values are
