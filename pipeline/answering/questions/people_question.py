@@ -154,6 +154,30 @@ _VERBS = re.compile(
 )
 
 
+_WHOSE_VALUE = re.compile(
+    rf"^(?:(?:list|show|find|which|any|all|the|me|of|our)\s+)*(?:{_PEOPLE}\s+)?whose\s+(?P<what>[^,:;?§]{{2,40}}?)\s+(?:is|are|was"
+    r"|were)\s+(?:too\s+)?(?P<how>elevated|high|low|abnormal|raised|decreased|increased|normal)$",
+    re.IGNORECASE,
+)
+_SORTS = {
+    "diabetic": "diabetes",
+    "asthmatic": "asthma",
+    "hypertensive": "hypertension",
+    "epileptic": "epilepsy",
+    "obese": "obesity",
+}
+_OF_A_SORT = re.compile(
+    rf"^(?:(?:list|show|find|which|any|all|the|me|of|our)\s+)*(?P<sort>{'|'.join(_SORTS)})\s+(?:patients|people|adults)\s+"
+    r"(?P<asked>(?:who|with|on|taking|without|that)\s.+)$",
+    re.IGNORECASE,
+)
+_IN_THE_FAMILY = re.compile(
+    rf"^(?:(?:list|show|find|which|any|all|the|me|of|our)\s+)*(?:{_PEOPLE}|who)\s+(?:(?:has|have|had|with)\s+)?(?:(?:an?|any)\s+)?"
+    r"(?:history\s+of\s+)?(?P<what>[^,:;?§]{2,40}?)\s+(?:(?:running|that runs)\s+)?in\s+(?:the|their)\s+family$",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class PeopleQuestion:
     """What is asked of several patients."""
@@ -169,6 +193,8 @@ class PeopleQuestion:
 def people_question(question: str) -> PeopleQuestion | None:
     """The question where it asks of several patients and of none of them by name; None for any other."""
     question = without_purpose(question)
+    if (family := _IN_THE_FAMILY.match(question.strip().rstrip("?.! "))) is not None:
+        return PeopleQuestion(f"have family history of {family['what']}")
     if _ONE.search(question):
         return None
     text = in_full(question).strip().rstrip("?.! ")
@@ -177,7 +203,16 @@ def people_question(question: str) -> PeopleQuestion | None:
         found = _people(text[count.end() :], bare=True)
         return None if found is None else PeopleQuestion(found.asked, counts=True, sex=found.sex)
     wanted = _WANTED.match(text)
-    return _people(text[wanted.end() :] if wanted else text)
+    return _by_value_or_sort(text) or _people(text[wanted.end() :] if wanted else text)
+
+
+def _by_value_or_sort(text: str) -> PeopleQuestion | None:
+    """ "whose hemoglobin is low", "diabetic patients who smoke"."""
+    if (value := _WHOSE_VALUE.match(text)) is not None:
+        return PeopleQuestion(f"have {value['how']} {value['what']}")
+    if (sort := _OF_A_SORT.match(text)) is not None:
+        return PeopleQuestion(f"have {_SORTS[sort['sort'].lower()]} and {sort['asked']}")
+    return None
 
 
 def in_full(question: str) -> str:

@@ -55,6 +55,18 @@ _UNDER_CONDITION = re.compile(
 _NOT_ORDERED = re.compile(
     r"\b(?:if|should|consider\w*|discuss\w*|declin\w*|refus\w*|may|might|could|not)\b|n['’]t\b", re.IGNORECASE
 )
+_ADVISES = re.compile(
+    r"\b(?:advis\w+|encourag\w+|recommend\w*|counsel\w*|instruct\w+|urged|educated|reminded|told (?:him|her"
+    r"|them|the patient|to)"
+    r"|was told|asked (?:him|her|them|the patient|to))\b",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"\A\s*(?:[-*•]\s*)?[A-Z][A-Za-z ]{2,40}:")
+_IS_VACCINATED = re.compile(
+    r"\b(?:is|was|has been|been|fully|already)\s+(?:fully\s+)?(?:vaccinated|immuni[sz]ed)\s+(?:for|against"
+    r"|with)\b[^.;]*\Z",
+    re.IGNORECASE,
+)
 _TO_BE_DONE = re.compile(
     r"\b(?:(?:over)?due for|will (?:be )?\w+|needs?|recommend\w*|refer(?:red|ral)?|schedul\w+|plan(?:s|ned|ning)?"
     r"|consider\w*|candidate for|eligible for|offer(?:ed|s)?|discuss\w*|declin\w+|refus\w+|pending|awaiting|should"
@@ -80,12 +92,20 @@ _IS_PROSE = re.compile(
 )
 """A sentence that runs on after what is listed; what it says of allergies is found by its words."""
 _NAMES_A_PERSON = re.compile(rf"\b{PERSON}s?\b", re.IGNORECASE)
+_NO_OTHER = re.compile(
+    r"\W*no\s+(?!known|drug|medic|food|environ|allerg|other|any|active|current|history)[a-z]", re.IGNORECASE
+)
+"""Denies something else among allergies: "No psoriasis"."""
 _NO_ALLERGY = re.compile(
-    r"\W*(?:no\b(?!\s+(?!known|drug|medic|food|environ|allerg|other|any|active|current|history)[a-z])"
-    r"|none\b|nkd?a\b|nil\b|denies\b|negative\b|not\b)",
+    r"\W*(?:no\b|none\b|nkd?a\b|nil\b|denies\b|negative\b|not\b)",
     re.IGNORECASE,
 )
-_ONE_KIND = re.compile(r"\b(?:seasonal|nasal|pollen|skin|contact|pet|insect)\s+allerg", re.IGNORECASE)
+_ONE_KIND = re.compile(
+    r"\b(?:seasonal|nasal|pollen|skin|contact|pet|insect|environmental|food)\s+allerg"
+    r"|\ballergic (?:rhinitis|conjunctivitis)\b",
+    re.IGNORECASE,
+)
+_OF_DRUGS = re.compile(r"\b(?:drugs?|medications?|medicines?)\b", re.IGNORECASE)
 """Who is denied one kind of allergy may have others."""
 _DENYING = re.compile(
     r"\b(?:rul\w+ out|den\w+|negative|no|not|non|none|never|without|error|remov\w+)\b", re.IGNORECASE
@@ -97,7 +117,8 @@ _OF_A_RELATIVE = re.compile(
 )
 LIKE_REACH = 60
 _ONLY_LIKE = re.compile(
-    r"\b(?:(?:felt|feels|feel|feeling|look(?:s|ed)?|seem(?:s|ed)?|much) like|similar to|as if|resembl\w+|reminiscent of"
+    r"\b(?:(?:felt|feels|feel|feeling|look(?:s|ed)?|seem(?:s|ed)?|much) like|similar to|as if|resembl\w+"
+    r"|reminiscent of"
     r"|thought (?:it|that|she|he|they)[\w ]{0,20}"
     r"|(?:he|she|they|patient|mother|father|wife|husband|family|daughter|son)\s+(?:thinks?|believes?|suspects?)"
     r"[\w ]{0,20}"
@@ -107,7 +128,8 @@ _ONLY_LIKE = re.compile(
 )
 """What it was like, or was feared to be, is not there."""
 _NO_RELATIVE = re.compile(
-    r"\b(?:no|not|denies|denied|deny|negative|without|nor|unaware|unremarkable)\b(?![^.;]{0,80}\b(?:but|however|except|although"
+    r"\b(?:no|not|denies|denied|deny|negative|without|nor|unaware|unremarkable)\b(?![^.;]{0,80}\b(?:but"
+    r"|however|except|although"
     r"|had|has|have|with|died|mother|father|brother|sister|aunt|uncle|grand\w+|cousin)\b)[^.;]*\Z",
     re.IGNORECASE,
 )
@@ -149,6 +171,8 @@ class AskedThing:
     """Whether one that is over counts: "had", "ever"."""
     is_ordered: bool = False
     """Whether it need only be ordered: "sent for an MRI"."""
+    is_advised: bool = False
+    """Whether it must be advised: "told to lose weight"."""
     now: bool = False
     """Whether what was and is no more does not count: a drug that is taken, a habit."""
 
@@ -161,6 +185,11 @@ class AskedThing:
         return self.kind is ThingKind.ALLERGY and self.finding.keys == ("allergy",)
 
     @property
+    def is_drug_allergy(self) -> bool:
+        """Whether an allergy to any drug is asked for, and no other."""
+        return self.is_any_allergy and _OF_DRUGS.search(self.finding.text) is not None
+
+    @property
     def search_terms(self) -> tuple[tuple[str, ...], ...]:
         """What a passage must have that may say it."""
         terms = self.finding.search_terms
@@ -169,19 +198,24 @@ class AskedThing:
     @classmethod
     def of(cls, plan: QuestionPlan) -> AskedThing:
         words = plan.finding or ""
-        words, ordered = _without_order(words)
+        advised = _ADVISED_TO.match(words)
+        words, ordered = _without_order(words[advised.end() :] if advised else words)
+        if plan.kind is not ThingKind.MEDICATION and (before_now := _BEFORE_NOW.match(words)):
+            words = words[before_now.end() :]
         ordered = ordered or _OR_ABOUT_TO.search(plan.text) is not None
         none, family, former = _NONE_OF.match(words), _FAMILY_OF.match(words), _FORMER.match(words)
         before = none or family or former
         words_left = words[before.end() :] if before else words
         allergy = plan.kind is ThingKind.ALLERGY
-        members = class_members(words_left, allergy=allergy) or group_members(words_left)
+        drugs = class_members(words_left, allergy=allergy)
+        kind = ThingKind.MEDICATION if drugs and not allergy else plan.kind
+        members = drugs or group_members(words_left)
         finding = Finding(words_left, members)
         negated = plan.negated is not bool(none)
         unknown = finding.keys in _WORK or (len(finding.keys) == 1 and finding.keys[0] not in SPELLINGS)
         return cls(
             finding,
-            None if family else plan.kind,
+            None if family else kind,
             plan.is_attribute and unknown,
             _wanted(negated=negated, of_family=family is not None, former=former is not None),
             not ordered
@@ -194,12 +228,21 @@ class AskedThing:
             ),
             _EVER.search(plan.text) is not None,
             ordered,
+            advised is not None,
             plan.kind is ThingKind.MEDICATION
             or (_is_habit(finding) and not _EVER.search(plan.text))
             or plan.time.order == "latest",
         )
 
 
+_ADVISED_TO = re.compile(
+    r"(?:been\s+)?(?:advised|told|instructed|encouraged|counsel?led|asked|urged)\s+(?:to|on|about|against|that)\s+"
+    r"(?:(?:stop|quit|avoid|start|continue|take|have|get|do)\s+)?",
+    re.IGNORECASE,
+)
+_BEFORE_NOW = re.compile(
+    r"(?:prior|previous|past)\s+(?!smok|drink|alcohol|tobacco|drug|us)(?=\w)", re.IGNORECASE
+)
 _FAMILY_OF = re.compile(r"(?:an? )?(?:positive )?family history of ", re.IGNORECASE)
 _FORMER = re.compile(
     r"(?:(?:former(?:ly)?|ex|past|previous(?:ly)?)[\s-]+|(?:quit|stopped|gave up|used to|discontinued|came off)"
@@ -340,6 +383,8 @@ def _listed_allergies(hit: Hit) -> Iterator[Said]:
         if SectionKind.ALLERGIES not in section.kinds:
             continue
         for item in items_of(hit.text, section.text_start, section.end):
+            if _NO_OTHER.match(hit.text, item.start, item.end):
+                continue
             if _IS_PROSE.search(hit.text, item.start, item.end) or _NAMES_A_PERSON.search(
                 hit.text, item.start, item.end
             ):
@@ -362,15 +407,12 @@ def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, ti
     before = hit.text[mention.sentence_start : mention.start]
     in_sentence = (sentence, len(before), mention.end - mention.sentence_start)
     line = hit.text[start : mention.sentence_start].partition("\n")[0]
-    if said is _K.FAMILY and _NO_RELATIVE.search(before):
-        said = _K.ABSENT
-    elif said is _K.ABSENT and thing.is_done and _OF_ANOTHER_CLAUSE.search(before):
+    said = _in_its_words(said, thing, before, sentence)
+    if thing.is_advised:
+        said = _as_advised(said, sentence)
+    elif thing.finding.is_vaccine and said is _K.PLANNED and _IS_VACCINATED.search(before):
         said = _K.PRESENT
-    elif _is_near(said, thing, before, sentence):
-        said = _K.POSSIBLE
-    elif said in HAS and thing.is_habit:
-        said = _of_habit(before, sentence)
-    if thing.kind is ThingKind.MEDICATION:
+    elif thing.kind is ThingKind.MEDICATION:
         said = _of_drug(said, line, *in_sentence)
     elif said in HAS:
         said = _put_right(said, line, sentence, thing.kind)
@@ -384,9 +426,27 @@ def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, ti
     return Said(said, quotation, over, hit.text[mention.start : mention.end])
 
 
+def _in_its_words(said: AssertionKind, thing: AskedThing, before: str, sentence: str) -> AssertionKind:
+    """How it is said where the words before it, of whatever kind it is, say it otherwise."""
+    if said is _K.FAMILY and _NO_RELATIVE.search(before):
+        return _K.ABSENT
+    if said is _K.ABSENT and thing.is_done and _OF_ANOTHER_CLAUSE.search(before):
+        return _K.PRESENT
+    if _is_near(said, thing, before, sentence):
+        return _K.POSSIBLE
+    return _of_habit(before, sentence) if said in HAS and thing.is_habit else said
+
+
+def _as_advised(said: AssertionKind, sentence: str) -> AssertionKind:
+    """How an advice is given: what is there without it is no advice."""
+    if said is _K.FAMILY:
+        return said
+    return _K.PRESENT if _ADVISES.search(_LABEL.sub("", sentence)) is not None else _K.POSSIBLE
+
+
 def _is_near(said: AssertionKind, thing: AskedThing, before: str, sentence: str) -> bool:
     """Whether it is only near: what it was like, or a denial of one kind of allergy where any is asked for."""
-    if said is _K.ABSENT:
+    if said is _K.ABSENT or (said in HAS and thing.is_drug_allergy):
         return thing.is_any_allergy and _ONE_KIND.search(sentence) is not None
     return said in HAS and _ONLY_LIKE.search(before[-LIKE_REACH:]) is not None
 

@@ -28,7 +28,7 @@ PERSON = rf"(?:{_MALE}|{_FEMALE}|{_EITHER})"
 _NEIGHBOUR = (
     r"(?:(?:next|neighbou?ring|adjacent|adjoining|opposite|other) (?:bed|room|bay|cubicle|stall|door)"
     r"|bed (?:next|opposite|beside)|across the (?:hall|room|ward)"
-    r"|(?:another|other|different|wrong) (?:patient|person)s?)"
+    r"|(?:another|other|different|wrong|source|index) (?:patient|person|case)s?)"
 )
 _DOES = (
     r"(?:uses?|used|using|takes?|took|taking|needs?|receives?|received|gets?|got|underwent|wears?|on|has|had|have|with"
@@ -121,7 +121,7 @@ _ANY = re.compile(
     r"|ex\b|ex-|fianc|son|daughter|mom|dad|mum|mama|papa|girlfriend|boyfriend|grand|great|step|half|god"
     r"|dogs?\b|cats?\b"
     r"|pets?\b|next|adjoin|adjacent|opposite|across|another|other|differ|wrong|mistake|mis-?(?:fil|direct)|erron|error"
-    r"|copied|pasted|imported|carried|taken|by mistake|family|families)"
+    r"|copied|pasted|imported|carried|taken|by mistake|family|families|source|index)"
 )
 """Looked for first: mostly nothing is found."""
 PRONOUN_SENTENCES_MAX = 4

@@ -46,6 +46,9 @@ _TERMS = """
     drinks soda; drinking soda; energy drinks; sports drinks; soft drinks; drinking fluid; food and drink
     gestational diabetes mellitus; borderline diabetes mellitus; depression scale; depressed nasal; depressed left nasal
     depressed right nasal; depressed bone; depressed fracture; depressed skull; depressed segment
+    start of covid; start of covid-19; beginning of covid; beginning of covid-19; covid pandemic; covid-19 pandemic
+    covid restrictions; covid-19 restrictions; during covid; during covid-19; since covid; since covid-19
+    fall asleep; falls asleep; falling asleep; fell asleep; fallen asleep; last fall; in the fall; this fall; next fall
     clear with cough; clears with cough; clear with coughing; clears with coughing
     o2 saturation; o2 sat; o2 sats; oxygen tension; to be married
     cancer screening; cancer risk; osteoporosis screening; tuberculosis screening; tuberculin skin; hepatitis panel

@@ -290,7 +290,9 @@ _WHOLE_RESULT = re.compile(
 """What all of an examination, or all tests, showed."""
 _ARTICLES = re.compile(r"^(?:(?:an?|the|any|some|all|known|§'s|of)\s+)+", re.IGNORECASE)
 _TAIL = re.compile(
-    r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|ever|recently|lately|before|previously"
+    r"\s+(?:(?:at|during|in)\s+(?:their|the|this|that|§'s)\s+(?:(?:last|latest|recent)\s+)?"
+    r"(?:visit|appointment|consultation)"
+    r"|(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|ever|recently|lately|before|previously"
     r"|in the past)$",
     re.IGNORECASE,
 )
