@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from pipeline.images import image_called
 from pipeline.locators import in_words
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.images.stored import StoredImages
@@ -94,6 +95,7 @@ class Renderer:
             asset=self.assets.address,
             beside_address=beside_address,
             cited_address=cited_address,
+            image_called=image_called,
             is_film=is_film,
             note_address=note_address,
             only_patient=only_patient,

@@ -300,6 +300,11 @@ class Exchange:
     """With which filters it can be asked again; None where that is not known any more."""
 
     @property
+    def heading(self) -> str:
+        """The question; what is asked where a film came without words."""
+        return self.question or "Films that look like this one"
+
+    @property
     def key(self) -> str:
         """Its id in the page."""
         return f"turn-{self.id}"

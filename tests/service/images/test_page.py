@@ -156,6 +156,9 @@ def test_an_answer_shows_films_and_is_shown_again_with_them(
     kept = everyone.get(address, headers=PAGE).text
     assert "a1.png" in listed_in(shown, kept)
     assert "Films that look like this one" in kept
+    exported = everyone.get(f"{address}/export.md").text
+    assert "## `Films that look like this one`" in exported
+    assert "- `Chest X-ray`, `2021-02-02`, patient `pat-a`, " in exported
     assert "data:image" not in kept  # it is kept nowhere
     assert 'name="again"' not in kept  # so the same cannot be asked again
     assert not {"a0.png", "a1.png", "a2.png"} & set(
