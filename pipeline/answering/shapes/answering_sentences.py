@@ -24,7 +24,7 @@ from pipeline.call_context import cancellation
 from pipeline.records import Hit
 from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
 from pipeline.text.answerability.sides import is_of_other_side
-from pipeline.text.answerability.values import ValueKind, find_value
+from pipeline.text.answerability.values import WHY_ANOTHER, ValueKind, find_value
 from pipeline.text.periods import Period
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.statements.figures import dates_in
@@ -77,12 +77,6 @@ _TELLS_A_RESULT = re.compile(
 )
 _WORD = re.compile(r"[\W_]+")
 _LABEL = re.compile(r"[^:]{2,40}:\s")
-_ENDS = re.compile(
-    r"\b(?:stop\w*|discontinu\w+|we[ae]n\w*|came off|taken off|side effects?|not tolerate\w*|intoleran\w+|failed|held"
-    r"|ineffective|without relief|did not|not (?:working|helping|effective)|previously on|(?:switch|chang)\w+)\b",
-    re.IGNORECASE,
-)
-"""Why another drug is given."""
 _SCORED = re.compile(r"\b\d{1,2}(?:\.\d)?(?:\s?(?:-|to)\s?\d{1,2})? ?(?:/|out of) ?10\b", re.IGNORECASE)
 """How bad a thing is that is there, whatever else is denied: "9/10 when he takes nothing"."""
 _OF_WHAT_IS = frozenset(
@@ -442,7 +436,7 @@ def _replaces(text: str, before: int, start: int, end: int, words: AskedWords) -
     """Whether the sentence at `start` says what is given in the place of what the one at `before` ends."""
     kind, asked = ValueKind.REPLACEMENT, words.held(text, before, start).values()
     return (
-        _ENDS.search(text, before, start) is not None
+        WHY_ANOTHER.search(text, before, start) is not None
         and find_value(kind, text, before, start, asked) is None
         and find_value(kind, text, start, end, words.held(text, start, end).values()) is not None
     )

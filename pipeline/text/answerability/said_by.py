@@ -71,7 +71,7 @@ narcot|narcotic: {_OPIOIDS}
 normal: abnormal[a-z]*, elevated, high, low, wnl, unremarkable, positive, negative
 opioid: {_OPIOIDS}
 opt|elect|choose|chosen|chose: opt(?:s|ed)?, elect(?:s|ed)?, choose, chose, chosen, decid[a-z]+, prefer[a-z]*
-    wish(?:es|ed)?, agree[sd]?
+    wish(?:es|ed)?
 organism|pathogen: pseudomonas, e\.? ?coli, klebsiella, enterococc[a-z]+, staph[a-z]*, strep[a-z]*, mrsa, candida
     proteus, grew, positive culture
 potassium: k(?=:?\s?\d)

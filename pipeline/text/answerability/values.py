@@ -227,6 +227,14 @@ _REASON_FOLLOWS = re.compile(
 )
 _IS_THE_REASON = re.compile(r"[ -]*(?:[^\W\d]+[ -]+){0,5}", re.IGNORECASE)
 """What may stand between the word that gives a reason and that reason."""
+WHY_ANOTHER = re.compile(
+    r"\b(?:stop\w*|discontinu\w+|we[ae]n\w*|came off|taken off|side effects?|not tolerate\w*|intoleran\w+|failed|held"
+    r"|ineffective|without relief|did not|not (?:working|helping|effective)|previously on"
+    r"|(?:switch|chang|replac|transition)\w*"
+    r"|instead|in (?:its|their) place|rather than)\b",
+    re.IGNORECASE,
+)
+"""How a sentence says that a drug is not given any more, or another one in its place."""
 _LABEL = re.compile(r"[A-Z][\w /()&'-]{0,40}:\s")
 _CHANGED = re.compile(
     r"\b(?:gain\w*|loss|lost|los(?:e|es|ing)|chang\w+|monitor\w*|check\w*|goal|target|regimen|medic\w+|pills?)\b",
@@ -304,9 +312,9 @@ def _in_its_place(
     text: str, start: int, end: int, places: Iterable[tuple[int, int]]
 ) -> tuple[int, int] | None:
     """Another drug than at these places, in a sentence that says that one was begun or changed."""
-    if _BEGUN.search(text, start, end) is None:
-        return None
     taken = list(places)
+    if _BEGUN.search(text, start, end) is None or (taken and WHY_ANOTHER.search(text, start, end) is None):
+        return None
     named = [
         match.span("name")
         for match in _CAPITALISED.finditer(text, start, end)
