@@ -330,6 +330,11 @@ _SAME = """
     bypasssurgery : bypass heart surgery
     ureter : ureter, ureters, ureteral, ureteric
     stone : stone, stones
+    stresstest : stress test, stress tests, stress testing
+    skintest : skin test, skin tests, skin testing
+    hearingtest : hearing test, hearing tests, hearing exam
+    eyeexam : eye exam, eye exams, eye examination
+    allergytest : allergy test, allergy tests, allergy testing
     tuballigation : tubal ligation, tubal ligations, btl, tubes tied
     herniarepair : hernia repair, hernia repairs, herniorrhaphy, hernioplasty, hernia surgery, hernia operation
     lupus : lupus, sle, systemic lupus erythematosus

@@ -61,6 +61,14 @@ _ADVISES = re.compile(
     r"|was told|asked (?:him|her|them|the patient|to))\b",
     re.IGNORECASE,
 )
+_PROBLEM = re.compile(
+    r"\b(?:pains?|painful|tears?|torn|repair\w*|surg\w+|injur\w+|\w+itis|\w+opathy|strain\w*|disease|issues?|problems?"
+    r"|enlarge\w*|cancer|replac\w+|abnormal\w*|weak\w*|swell\w*|swollen|fractur\w+|infect\w+|disorders?"
+    r"|nodules?|mass(?:es)?"
+    r"|impinge\w*|trouble|difficult\w+|blurr\w+|loss|bleed\w*|sore\w*|stiff\w*|burning|retention"
+    r"|obstruct\w+|hyperplasia)\b",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(r"\A\s*(?:[-*•]\s*)?[A-Z][A-Za-z ]{2,40}:")
 _IS_VACCINATED = re.compile(
     r"\b(?:is|was|has been|been|fully|already)\s+(?:fully\s+)?(?:vaccinated|immuni[sz]ed)\s+(?:for|against"
@@ -77,7 +85,7 @@ _TO_BE_DONE = re.compile(
 """What is to be done, or was only spoken of."""
 _TEST = re.compile(
     r"\b(?:\w+(?:gram|graphy|therapy|scan|metry|centesis)s?|scans?|(?:\w+ )?tests?|mri|ct|x-?rays?|ultrasounds?|echo"
-    r"|chemo|infusions?|intubat\w+|screening|rehab\w*)\b",
+    r"|(?:physical|occupational|speech|radiation) therapy|chemo|infusions?|intubat\w+|screening|rehab\w*)\b",
     re.IGNORECASE,
 )
 _DONE_THING = SAID_IN[ThingKind.PROCEDURE]
@@ -173,6 +181,8 @@ class AskedThing:
     """Whether it need only be ordered: "sent for an MRI"."""
     is_advised: bool = False
     """Whether it must be advised: "told to lose weight"."""
+    is_problem_of_part: bool = False
+    """Whether any problem of a part of the body is asked for: "rotator cuff problems"."""
     now: bool = False
     """Whether what was and is no more does not count: a drug that is taken, a habit."""
 
@@ -203,6 +213,7 @@ class AskedThing:
         if plan.kind is not ThingKind.MEDICATION and (before_now := _BEFORE_NOW.match(words)):
             words = words[before_now.end() :]
         ordered = ordered or _OR_ABOUT_TO.search(plan.text) is not None
+        words = _SMOKES.sub(r"\g<smoke>", words)
         none, family, former = _NONE_OF.match(words), _FAMILY_OF.match(words), _FORMER.match(words)
         before = none or family or former
         words_left = words[before.end() :] if before else words
@@ -223,18 +234,21 @@ class AskedThing:
                 plan.kind in (ThingKind.PROCEDURE, ThingKind.IMAGING)
                 or finding.is_vaccine
                 or _DONE_THING.search(f"{words} {' '.join(finding.keys)}") is not None
-                or _TEST.search(words) is not None
+                or (_TEST.search(words) is not None and not words.lower().startswith("refer"))
                 or (bool(members) and _OPERATION.search(words) is not None)
             ),
             _EVER.search(plan.text) is not None,
             ordered,
             advised is not None,
+            not members and _PROBLEM_OF_A_PART.search(words) is not None,
             plan.kind is ThingKind.MEDICATION
             or (_is_habit(finding) and not _EVER.search(plan.text))
             or plan.time.order == "latest",
         )
 
 
+_SMOKES = re.compile(r"(?P<smoke>\bsmok\w*) (?:cigarettes?|tobacco)\b", re.IGNORECASE)
+_PROBLEM_OF_A_PART = re.compile(r"\w \b(?:problems?|issues?|troubles?)$", re.IGNORECASE)
 _ADVISED_TO = re.compile(
     r"(?:been\s+)?(?:advised|told|instructed|encouraged|counsel?led|asked|urged)\s+(?:to|on|about|against|that)\s+"
     r"(?:(?:stop|quit|avoid|start|continue|take|have|get|do)\s+)?",
@@ -448,6 +462,8 @@ def _is_near(said: AssertionKind, thing: AskedThing, before: str, sentence: str)
     """Whether it is only near: what it was like, or a denial of one kind of allergy where any is asked for."""
     if said is _K.ABSENT or (said in HAS and thing.is_drug_allergy):
         return thing.is_any_allergy and _ONE_KIND.search(sentence) is not None
+    if said in HAS and thing.is_problem_of_part and _PROBLEM.search(sentence) is None:
+        return True
     return said in HAS and _ONLY_LIKE.search(before[-LIKE_REACH:]) is not None
 
 

@@ -294,7 +294,8 @@ def _members(words: str, members: tuple[str, ...]) -> tuple[tuple[str, ...], ...
     for each in (words, *members):
         own = tuple(each.lower().replace("-", " ").split())
         keys = _keys(each)
-        forms = [own, *(_spellings(keys[0]) if len(keys) == 1 else ())]
+        whole = not any(token.kind == "neutral" and token.word not in _SMALL for token in read(each).tokens)
+        forms = [own, *(_spellings(keys[0]) if whole and len(keys) == 1 else ())]
         found.update(dict.fromkeys(forms))
         last = own[-1]
         found[*own[:-1], last.removesuffix("s") if last.endswith("s") else f"{last}s"] = None

@@ -8,20 +8,26 @@ group finds its members; a member never stands for its group in what is verified
 from __future__ import annotations
 
 _GROUPS = """
-    cancer, malignancy, cancers : cancer, carcinoma, adenocarcinoma, malignancy, lymphoma, leukemia, melanoma, sarcoma,
-        myeloma, glioblastoma, dcis, mesothelioma
+    cancer, malignancy, cancers : cancer, carcinoma, adenocarcinoma, malignancy, lymphoma, leukemia, melanoma,
+        sarcoma, myeloma, glioblastoma, dcis, mesothelioma
     arthritis : arthritis, osteoarthritis, polyarthritis
-    heart disease, cardiac disease : heart disease, coronary artery disease, cad, heart failure, chf, cardiomyopathy,
+    heart disease, cardiac disease, heart problem, heart problems, heart condition,
+        cardiac problems : heart disease, coronary artery disease, cad, heart failure, chf, cardiomyopathy,
         heart attack, ischemic heart disease, valvular heart disease
-    lung disease, pulmonary disease : lung disease, copd, emphysema, pulmonary fibrosis, interstitial lung disease,
-        chronic bronchitis
-    kidney disease, renal disease : kidney disease, renal disease, ckd, renal insufficiency, renal failure,
-        kidney failure, nephropathy
-    liver disease, hepatic disease : liver disease, cirrhosis, fatty liver, steatohepatitis
-    blood clots, clots : blood clot, blood clots, dvt, deep vein thrombosis, deep venous thrombosis, pulmonary embolism,
-        thromboembolism
-    joint replacement, joint replaced, joints replaced, joint replacement surgery : joint replacement, knee replacement,
-        hip replacement, shoulder replacement, knee arthroplasty, hip arthroplasty, shoulder arthroplasty
+    lung disease, pulmonary disease, lung problem, lung problems, lung condition : lung disease, copd, emphysema,
+        pulmonary fibrosis, interstitial lung disease, chronic bronchitis
+    kidney disease, renal disease, kidney problem, kidney problems : kidney disease, renal disease, ckd,
+        renal insufficiency, renal failure, kidney failure, nephropathy
+    liver disease, hepatic disease, liver problem, liver problems : liver disease, cirrhosis, fatty liver,
+        steatohepatitis
+    thyroid disease, thyroid problem, thyroid problems, thyroid condition, thyroid disorder : thyroid disease,
+        thyroid disorder, hypothyroidism, hyperthyroidism, hypothyroid, hyperthyroid, goiter, graves disease,
+        thyroiditis, thyroid nodule, thyroid cancer, underactive thyroid, overactive thyroid
+    blood clots, clots : blood clot, blood clots, dvt, deep vein thrombosis, deep venous thrombosis,
+        pulmonary embolism, thromboembolism
+    joint replacement, joint replaced, joints replaced, joint replacement surgery : joint replacement,
+        knee replacement, hip replacement, shoulder replacement, knee arthroplasty, hip arthroplasty,
+        shoulder arthroplasty
     heart surgery, cardiac surgery, open heart surgery, heart operation : heart surgery, heart surgeries,
         cardiac surgery, open heart surgery, cabg, valve replacement, valve repair, aortic valve replacement,
         mitral valve replacement, heart transplant
@@ -31,7 +37,8 @@ _GROUPS = """
     drink, drinks, drinker, drinkers, drinking, alcohol, drink alcohol, drinks alcohol, alcohol use : alcohol, etoh,
         wine, beer, liquor, vodka, whiskey, drink, drinks, drinking, drank, drinker
     seizure, seizures, convulsions : seizure, seizures, epilepsy, epileptic, convulsions, seizure disorder
-    arrhythmia, arrhythmias : arrhythmia, arrhythmias, atrial fibrillation, atrial flutter, svt, ventricular tachycardia
+    arrhythmia, arrhythmias : arrhythmia, arrhythmias, atrial fibrillation, atrial flutter, svt,
+        ventricular tachycardia
 """
 """The names of a group before the colon, its illnesses or operations after it."""
 

@@ -49,6 +49,7 @@ _TERMS = """
     start of covid; start of covid-19; beginning of covid; beginning of covid-19; covid pandemic; covid-19 pandemic
     covid restrictions; covid-19 restrictions; during covid; during covid-19; since covid; since covid-19
     fall asleep; falls asleep; falling asleep; fell asleep; fallen asleep; last fall; in the fall; this fall; next fall
+    dexamethasone suppression; cortisol stimulation
     clear with cough; clears with cough; clear with coughing; clears with coughing
     o2 saturation; o2 sat; o2 sats; oxygen tension; to be married
     cancer screening; cancer risk; osteoporosis screening; tuberculosis screening; tuberculin skin; hepatitis panel
