@@ -118,6 +118,10 @@ MODALITIES_CALLED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The codes of each kind of image, by what people call it."""
+SLICED_MODALITIES = frozenset(("CT", "MR", "PT", "NM"))
+"""Those that cut a body into slices."""
+SERIES_MODALITIES = SLICED_MODALITIES | {"US", "IVUS", "XA", "RF", "OPT"}
+"""Those of which one series is one examination of many images. Two films of one series are two films."""
 _FILMS = frozenset(("CR", "DX", "RG", "XR", "IO", "PX", "RF", "XA", "MG"))
 _LABELLED = " is labelled with: "
 _SPINES = MappingProxyType(
@@ -159,15 +163,35 @@ class ImageCounts:
 def image_called(image: ImageDescription | FoundImage) -> str:
     """What an image is in plain words, without its date: "Chest X-ray, PA view", "Left knee MRI, frame 12 of 24"."""
     words = (
-        _SIDES.get(image.laterality, image.laterality.lower()),
-        _SPINES.get(image.body_part, _plain(image.body_part)),
+        side_called(image.laterality),
+        body_part_called(image.body_part),
         _MODALITIES.get(image.modality, f"{image.modality} image".strip()),
     )
     called = " ".join(word for word in words if word)
-    view = _VIEWS.get(image.view, image.view if len(image.view) < 4 else _plain(image.view))
+    view = view_called(image.view)
     frame = f"frame {image.frame} of {image.frames}" if image.frames > 1 else ""
     parts = (called[:1].upper() + called[1:], f"{view} view" if view else "", frame)
     return ", ".join(part for part in parts if part)
+
+
+def modality_called(code: str) -> str:
+    """A kind of image as people call it; the code itself where it is none that is known."""
+    return _MODALITIES.get(code, code)
+
+
+def body_part_called(code: str) -> str:
+    """ "CSPINE" is cervical spine, "LOWER_LEG" lower leg."""
+    return _SPINES.get(code, _plain(code))
+
+
+def view_called(code: str) -> str:
+    """ "LL" is left lateral, "LATERAL" lateral; "PA" stays."""
+    return _VIEWS.get(code, code if len(code) < 4 else _plain(code))
+
+
+def side_called(code: str) -> str:
+    """ "L" is left, "B" bilateral."""
+    return _SIDES.get(code, code.lower())
 
 
 def day_in_words(image: ImageDescription | FoundImage) -> str:
@@ -184,7 +208,7 @@ def image_text(image: ImageDescription) -> str:
         return called
     noun = "film" if image.modality in _FILMS else "image"
     which = f"The {noun} of {day}" if day else f"The undated {noun}"
-    return f"{called} {which}{_LABELLED}{', '.join(map(_label, image.findings))}."
+    return f"{called} {which}{_LABELLED}{', '.join(map(label_called, image.findings))}."
 
 
 def image_hit(image: ImageDescription, similarity: float = 0.0) -> Hit:
@@ -261,7 +285,7 @@ def _plain(code: str) -> str:
     return " ".join(code.replace("_", " ").split()).lower()
 
 
-def _label(finding: str) -> str:
+def label_called(finding: str) -> str:
     """A label in a sentence: "Pleural_Thickening" is pleural thickening, "COPD" stays."""
     plain = " ".join(finding.replace("_", " ").split())
     return " ".join(word if word[1:2].isupper() else word.lower() for word in plain.split())

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.answering.images.deferred_embedder import DeferredImageEmbedder
+from pipeline.answering.images.deferred_embedder import DeferredImageEmbedder, require_image_embedder
 from pipeline.config import Settings
 from pipeline.embedding_spaces import in_use, serving, serving_settings
-from pipeline.errors import InputUnusable, SettingsInvalid, StoreMissing, UnreadableImage
+from pipeline.errors import InputUnusable, StoreMissing, UnreadableImage
 from pipeline.imaging.files import ImageFile
 from pipeline.indexing.images.material import ImageMaterial, settings_in_words
 from pipeline.indexing.images.originals import Originals
@@ -238,13 +238,7 @@ def _prepared_as(settings: Settings, embedder: ImageEmbedder) -> str:
 
 
 def _image_embedder(settings: Settings) -> ImageEmbedder:
-    embedder = open_image_embedder(settings)
-    if embedder is None:
-        raise SettingsInvalid(
-            "No image embedder is set.",
-            remedy="Set CHARTWELL_IMAGE_EMBEDDER__PROVIDER to local, nim or bedrock.",
-        )
-    return embedder
+    return require_image_embedder(open_image_embedder(settings))
 
 
 def _image_side(settings: Settings, embedder: ImageEmbedder) -> int:

@@ -34,7 +34,7 @@ from pipeline.imaging.files import ImageFile
 from pipeline.imaging.records import ImageFormat
 from pipeline.indexing.flow import Indexing, Observer, RunCounts
 from pipeline.indexing.identity import is_of_sources
-from pipeline.indexing.images.dry_run import ImageSurvey, StoredImages, stored_of, survey_images
+from pipeline.indexing.images.dry_run import ImageInventory, ImageSurvey, stored_of, survey_images
 from pipeline.indexing.images.material import ImageMaterial
 from pipeline.indexing.images.reconciliation import reconcile_images, refused_and_shown, reopen_images
 from pipeline.indexing.images.sources import ImageSources, accept_image, may_be_taken
@@ -327,7 +327,7 @@ def _tables(inputs: Sequence[str], named: Sequence[Path]) -> ImageTables:
 
 
 @contextmanager
-def _stored(settings: Settings, compared: Sequence[str] | None) -> Iterator[StoredImages | None]:
+def _stored(settings: Settings, compared: Sequence[str] | None) -> Iterator[ImageInventory | None]:
     """The images that are stored; None where none ever were, or where nothing is `compared`."""
     chosen = serving_settings(settings)
     with ExitStack() as stack:
@@ -338,7 +338,7 @@ def _stored(settings: Settings, compared: Sequence[str] | None) -> Iterator[Stor
         ledger = open_ledger(chosen, database, "images")
         ledger.prepare()
         store = stack.enter_context(closing(open_store(chosen, database)))
-        yield StoredImages(ledger, open_image_store(store), [source_name(each) for each in compared])
+        yield ImageInventory(ledger, open_image_store(store), [source_name(each) for each in compared])
 
 
 def _survey(

@@ -1,7 +1,7 @@
 """An image embedder that is opened by the first question that needs one.
 
-Decides that a setting of it that is wrong, and a library of a vendor, cost no question that asks of no image. Knows no
-back-end.
+Decides that a setting of it that is wrong, and a library of a vendor, cost no question that asks of no image, and what
+is said where none is set. Knows no back-end.
 """
 
 from __future__ import annotations
@@ -9,8 +9,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+from pipeline.errors import SettingsInvalid
 from pipeline.ports import ImageEmbedder
 from pipeline.records import EmbeddingSpace, Vector
+
+
+def require_image_embedder(embedder: ImageEmbedder | None) -> ImageEmbedder:
+    """Raises SettingsInvalid where none is set."""
+    if embedder is None:
+        raise SettingsInvalid(
+            "No image embedder is set.",
+            remedy="Set CHARTWELL_IMAGE_EMBEDDER__PROVIDER to local, nim or bedrock.",
+        )
+    return embedder
 
 
 class DeferredImageEmbedder:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.answering.flow import InnerAnswerer
 from pipeline.answering.follow_up import names_someone_else
+from pipeline.answering.images.deferred_embedder import require_image_embedder
 from pipeline.answering.images.film_statements import (
     film_hits,
     film_statement,
@@ -21,7 +22,7 @@ from pipeline.answering.images.film_statements import (
     nothing_stored,
     numbered,
 )
-from pipeline.answering.images.similar_images import image_vector, similar_hits
+from pipeline.answering.images.similar_images import image_vector, patient_of, similar_hits, stored_twin
 from pipeline.answering.images.stored_films import (
     StoredFilm,
     StoredFilms,
@@ -38,7 +39,7 @@ from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.shapes.shaped_answering import is_known_whom
 from pipeline.answering.stages import Stopwatch
 from pipeline.call_context.cancellation import end_early
-from pipeline.errors import BadRequest, SettingsInvalid
+from pipeline.errors import BadRequest
 from pipeline.images import ImageHit
 from pipeline.imaging.records import ImageDescription
 from pipeline.ports import Embedder, ImageEmbedder, ImageStore, Store
@@ -170,16 +171,12 @@ class ImageAnswering:
         if not is_known_whom(understood.meant):
             yield from self.inside.stream(understood.question, understood, watch)
             return
-        if self.image_embedder is None:
-            raise SettingsInvalid(
-                "No image embedder is set.",
-                remedy="Set CHARTWELL_IMAGE_EMBEDDER__PROVIDER to local, nim or bedrock.",
-            )
-        twin = self._stored_twin(image, question.filters)
-        whose = image.patient_id or (twin.patient_id if twin else "")
+        embedder = require_image_embedder(self.image_embedder)
+        twin = stored_twin(image, self.images, question.filters.scope)
+        whose = patient_of(image, twin)
         _require_same(question.filters.patient_ids, whose)
         whose = "" if whose in removed_patients(understood.question.without) else whose
-        found, own = self._similar(image, twin, whose, understood, watch)
+        found, own = self._similar(image, embedder, twin, whose, understood, watch)
         asked, patients = asked_films(understood.plan), question.filters.patient_ids
         if whose and not patients and understood.plan.patients.whom != "everyone":
             patients = (whose,)
@@ -229,26 +226,20 @@ class ImageAnswering:
                 case _:
                     yield event
 
-    def _stored_twin(self, image: AskedImage, filters: Filters) -> ImageDescription | None:
-        """The stored image that is made of the same bytes, where the asker may see it."""
-        ids = self.images.images_of([image.content_hash]) if image.content_hash else []
-        found = (self.images.image(each, filters.scope) for each in ids)
-        return next((each for each in found if each is not None), None)
-
     def _similar(
         self,
         image: AskedImage,
+        embedder: ImageEmbedder,
         twin: ImageDescription | None,
         whose: str,
         understood: UnderstoodQuestion,
         watch: Stopwatch,
     ) -> tuple[FilmAnswer, tuple[StoredFilm, ...]]:
         """Films that look like it: those of the patient to be told, others to be shown."""
-        assert self.image_embedder is not None
         if self.images.space() is None:
             return FilmAnswer(nothing="No image is stored here."), ()
         with watch.stage("embed"):
-            vector = image_vector(image, self.image_embedder, self.images)
+            vector = image_vector(image, embedder, self.images)
         asked, filters = asked_films(understood.plan), understood.meant.question.filters
         with watch.stage("search"):
             hits = similar_hits(

@@ -1,7 +1,8 @@
 """Stored images that look like one that is asked with.
 
-Decides what counts as alike (the floor of the image space), and that images of one patient stand first where it is
-known whose the asked one is. Scope and wishes go down to the store. Knows no question.
+Decides whose the asked one is (the patient's whom its header names, else the patient's of whom the same bytes are
+stored), what counts as alike (the floor of the image space), and that images of that patient stand first. Scope and
+wishes go down to the store. Knows no question.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import numpy as np
 
 from pipeline.errors import SpaceMismatch
 from pipeline.images import ImageFilters, ImageHit, found_image
+from pipeline.imaging.records import ImageDescription
 from pipeline.ports import ImageEmbedder, ImageStore
-from pipeline.records import AskedImage, FoundImage, Vector
+from pipeline.records import AccessScope, AskedImage, FoundImage, Vector
 
 SIMILAR_MAX = 12
 
@@ -29,6 +31,18 @@ def image_vector(image: AskedImage, embedder: ImageEmbedder, images: ImageStore)
         )
     (vector,) = embedder.embed_images([image.content])
     return np.asarray(vector, dtype=np.float32)
+
+
+def stored_twin(image: AskedImage, images: ImageStore, scope: AccessScope) -> ImageDescription | None:
+    """The stored image that is made of the same bytes, where the asker may see it."""
+    ids = images.images_of([image.content_hash]) if image.content_hash else []
+    found = (images.image(each, scope) for each in ids)
+    return next((each for each in found if each is not None), None)
+
+
+def patient_of(image: AskedImage, twin: ImageDescription | None) -> str:
+    """Whose an asked image is; "" where no one knows."""
+    return image.patient_id or (twin.patient_id if twin else "")
 
 
 def similar_images(

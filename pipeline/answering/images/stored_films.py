@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pipeline.answering.note_access import visible_note
 from pipeline.answering.questions.asked.films import AskedFilms, Fits
 from pipeline.answering.questions.plan import AskedTime
-from pipeline.images import IMAGE_TYPE, ImageFilters, date_is_shifted, found_image
+from pipeline.images import IMAGE_TYPE, SERIES_MODALITIES, ImageFilters, date_is_shifted, found_image
 from pipeline.imaging.records import ImageDescription
 from pipeline.ports import ImageEmbedder, ImageStore, Store
 from pipeline.records import AccessScope, Filters, FoundBy, FoundImage
@@ -25,8 +25,6 @@ FILMS_OF_PATIENTS_MAX = 5_000
 """The same of the patients who are meant: a CT has hundreds of slices."""
 PAGE = 500
 REPORTS_READ_MAX = 20
-_SLICED = frozenset(["CT", "MR", "PT", "NM", "US", "IVUS", "XA", "RF", "OPT"])
-"""Modalities of which one series is one examination, and a film none."""
 FOUND_BY_WORDS_MAX = 8
 
 
@@ -129,7 +127,7 @@ def by_series(films: Sequence[ImageDescription]) -> list[list[ImageDescription]]
     patient and one modality: a table may give the same one to others."""
     series: dict[tuple[str, ...], list[ImageDescription]] = {}
     for film in films:
-        sliced = film.series_id and film.modality in _SLICED
+        sliced = film.series_id and film.modality in SERIES_MODALITIES
         key = (film.patient_id, film.modality, film.series_id) if sliced else (film.image_id,)
         series.setdefault(key, []).append(film)
     return list(series.values())

@@ -39,7 +39,7 @@ class ImageSurvey:
 
 
 @dataclass
-class StoredImages:
+class ImageInventory:
     """What is stored, against the files of a dry run."""
 
     ledger: Ledger
@@ -72,7 +72,7 @@ def survey_images(
     records: Iterable[SourceRecord | Rejection],
     prepare: Prepare,
     rejections: RejectionSink,
-    stored: StoredImages | None = None,
+    stored: ImageInventory | None = None,
 ) -> ImageSurvey:
     """Read and prepare every image, a few ahead, and keep none. `stored`: say also which stored images would go."""
     run = _Survey(rejections, stored)
@@ -94,7 +94,7 @@ def survey_images(
 @dataclass
 class _Survey:
     rejections: RejectionSink
-    stored: StoredImages | None
+    stored: ImageInventory | None
     tally: RunCounts = field(default_factory=RunCounts)
     _seen: set[str] = field(default_factory=set)
     _ahead: deque[str] = field(default_factory=deque)

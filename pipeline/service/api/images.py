@@ -188,11 +188,12 @@ def similar(
 async def search_by_image(
     body: ImageSearchRequest, request: Request, services: ServicesDep, principal: PrincipalHere
 ) -> FoundImagesOut:
-    """Find images that look like one that is sent, best first; where its header says whose it is, that patient's before
-    all others. It is read, cleaned and refused as one that is indexed, and kept nowhere."""
+    """Find images that look like one that is sent, best first; where its header, or the same bytes in the store, say
+    whose it is, that patient's before all others. It is read, cleaned and refused as one that is indexed, and kept
+    nowhere."""
     filters = body.filters.filters(principal.scope)
     asked = await read_asked_image(request, services, principal, body.image.content_base64)
-    found = await run_in_threadpool(search_images, services, principal, asked, filters, limit=body.limit)
+    _, found = await run_in_threadpool(search_images, services, principal, asked, filters, limit=body.limit)
     return FoundImagesOut(images=FoundImageOut.all(found))
 
 
@@ -241,15 +242,15 @@ def similar_to(
 
 def search_images(
     services: Services, principal: Principal, asked: AskedImage, filters: ImageFilters, *, limit: int
-) -> tuple[FoundImage, ...]:
-    """Images that look like one that was read with `read_asked_image`."""
-    found = services.images.search(asked, filters, limit=limit)
+) -> tuple[str, tuple[FoundImage, ...]]:
+    """Whose an image is that was read with `read_asked_image`, "" where no one knows, and those that look like it."""
+    whose, found = services.images.search(asked, filters, limit=limit)
     details = {
         "image_sha256": hashlib.sha256(asked.content).hexdigest(),
         "images": [each.image_id for each in found],
     }
     services.audit.record(principal, "images-search", details=details)
-    return found
+    return whose, found
 
 
 async def read_asked_image(

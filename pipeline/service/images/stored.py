@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
-from pipeline.answering.images.similar_images import image_vector, similar_images
-from pipeline.errors import BadRequest, ChartwellError
+from pipeline.answering.images.deferred_embedder import require_image_embedder
+from pipeline.answering.images.similar_images import image_vector, patient_of, similar_images, stored_twin
+from pipeline.errors import BadRequest, ChartwellError, SettingsInvalid
 from pipeline.images import ImageFilters, Thumbnail
 from pipeline.imaging.files import ImageFile
 from pipeline.imaging.records import ImageDescription
@@ -107,26 +108,27 @@ class StoredImages:
                 without=image.image_id,
             )
 
-    def search(self, asked: AskedImage, filters: ImageFilters, *, limit: int) -> tuple[FoundImage, ...]:
-        """Those that look like an image that was sent, the patient's first whose it is by its header. Raises
-        NotInstalled where no image embedder is set."""
+    def search(
+        self, asked: AskedImage, filters: ImageFilters, *, limit: int
+    ) -> tuple[str, tuple[FoundImage, ...]]:
+        """Whose an image is that was sent, "" where no one knows, and those that look like it, that patient's first.
+        Raises NotInstalled where no image embedder is set."""
         embedder = self.require_embedder()
         with self._images() as images:
             if images.space() is None:
-                return ()
+                return asked.patient_id, ()
+            whose = patient_of(asked, stored_twin(asked, images, filters.scope))
             vector = image_vector(asked, embedder, images)
-            return similar_images(vector, images, filters, limit=limit, patient_id=asked.patient_id)
+            return whose, similar_images(vector, images, filters, limit=limit, patient_id=whose)
 
     def require_embedder(self) -> ImageEmbedder:
         """What compares images. Raises NotInstalled where none is set."""
         with self._space() as space:
             embedder = space.image_embedder
-        if embedder is None:
-            raise NotInstalled(
-                "No image embedder is set.",
-                remedy="Set CHARTWELL_IMAGE_EMBEDDER__PROVIDER to local, nim or bedrock.",
-            )
-        return embedder
+        try:
+            return require_image_embedder(embedder)
+        except SettingsInvalid as error:
+            raise NotInstalled(error.what, remedy=error.remedy) from None
 
     def originals(self, descriptions: Sequence[ImageDescription]) -> list[ImageFile]:
         """The files of these images, in order. Raises OriginalGone where one is not where it was indexed."""

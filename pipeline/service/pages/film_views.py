@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote, urlencode
 
-from pipeline.images import MODALITIES_CALLED, found_image, image_called
+from pipeline.images import (
+    SLICED_MODALITIES,
+    body_part_called,
+    found_image,
+    image_called,
+    label_called,
+    modality_called,
+    side_called,
+    view_called,
+)
 from pipeline.imaging.records import ImageDescription
 from pipeline.records import FoundImage
 from pipeline.service.pages.wording import day_words, similarity_words
@@ -23,7 +32,6 @@ FOUND_BY: Mapping[str, str] = {
     "report": "found by its report",
     "metadata": "found by patient, day and kind",
 }
-SLICED = frozenset({"CT", "MR", "PT", "NM"})
 PLANES = ("axial", "coronal", "sagittal")
 
 
@@ -138,8 +146,8 @@ class OpenFilmView:
     def kind(self) -> str:
         """As people call it, with its code."""
         code = self.description.modality
-        called = next((words for words, codes in MODALITIES_CALLED.items() if code in codes), "")
-        return f"{called} ({code})" if called and called != code else code
+        called = modality_called(code)
+        return f"{called} ({code})" if called != code else code
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
@@ -151,9 +159,9 @@ class OpenFilmView:
             ("Patient", self.whose),
             ("Day", self.card.day),
             ("Kind", self.kind),
-            ("Part of the body", known.body_part.replace("_", " ").lower()),
-            ("View", known.view),
-            ("Side", known.laterality),
+            ("Part of the body", body_part_called(known.body_part)),
+            ("View", view_called(known.view)),
+            ("Side", side_called(known.laterality)),
             ("Description", known.description),
             ("Slice", slices),
             ("Plane", known.metadata.get("plane", "")),
@@ -163,13 +171,13 @@ class OpenFilmView:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(each.replace("_", " ") for each in self.description.findings)
+        return tuple(map(label_called, self.description.findings))
 
 
 def is_slice(image: ImageDescription) -> bool:
     """Whether its series may be a body cut into slices. Films that are none, such as both views of a knee, are each
     opened by themselves: what stands next to one is not true of the other."""
-    return image.frames == 1 and image.modality in SLICED
+    return image.frames == 1 and image.modality in SLICED_MODALITIES
 
 
 def slices_in(series: Sequence[ImageDescription]) -> int:

@@ -179,8 +179,8 @@ async def search(
 def _alike(
     services: Services, principal: Principal, renderer: Renderer, asked: AskedImage, filters: FilmFilters
 ) -> HTMLResponse:
-    images = search_images(services, principal, asked, filters.within(principal.scope), limit=PAGE)
-    values = _found(services, principal, images, filters, patient_id=asked.patient_id, by_film=True)
+    whose, images = search_images(services, principal, asked, filters.within(principal.scope), limit=PAGE)
+    values = _found(services, principal, images, filters, patient_id=whose, by_film=True)
     heading = "Films that look like yours" if images else "No film looks like yours"
     return renderer.fragment(
         "film_fragment.html", part="found", **values | {"heading": heading, "advice": NONE_ALIKE}

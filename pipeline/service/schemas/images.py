@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.images import ImageFilters
+from pipeline.images import ImageFilters, date_is_shifted
 from pipeline.imaging.records import ImageDescription
 from pipeline.records import AccessScope, FoundBy, FoundImage
 from pipeline.service.schemas.fields import Body, Day, Ids, example
@@ -137,7 +137,7 @@ class ImageOut(BaseModel):
             image_id=image.image_id,
             patient_id=image.patient_id,
             date=image.date,
-            date_shifted=image.metadata.get("date") == "shifted",
+            date_shifted=date_is_shifted(image),
             modality=image.modality,
             body_part=image.body_part,
             view=image.view,

@@ -17,11 +17,10 @@ from pipeline.answering.questions.asked.patients import framed
 from pipeline.answering.questions.asked.time import asked_time
 from pipeline.answering.questions.plan import QuestionPlan, ThingKind
 from pipeline.answering.questions.understood_parts import kind_id
+from pipeline.images import MODALITIES_CALLED, SLICED_MODALITIES
 from pipeline.imaging.records import ImageDescription
 from pipeline.records import Question
 from pipeline.text.answerability.asked_words import AskedWords
-
-_X_RAYS, _SCANS = ("CR", "DX", "RG", "XR"), ("CT", "MR", "PT", "NM")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +33,20 @@ class FilmKind:
 
 _KINDS: Mapping[FilmKind, str] = MappingProxyType(
     {
-        FilmKind("X-ray", _X_RAYS): r"x[- ]?rays?|cxrs?|radiographs?|plain films?",
-        FilmKind("CT", ("CT",)): r"cts?|(?:ct|cat)[- ]scans?|computed tomograph\w+",
-        FilmKind("MRI", ("MR",)): r"mris?|mr(?:i)?[- ]scans?|magnetic resonance \w+",
-        FilmKind("ultrasound", ("US",)): r"ultrasounds?|sonograms?",
-        FilmKind("mammogram", ("MG",)): r"mammogra(?:ms?|ph\w+)",
-        FilmKind("PET scan", ("PT",)): r"pet[- ](?:scans?|cts?)",
-        FilmKind("nuclear medicine scan", ("NM",)): r"(?:bone|nuclear(?: medicine)?) scans?|scintigra\w+",
-        FilmKind("angiogram", ("XA",)): r"angiogra(?:ms?|ph\w+)",
+        FilmKind(name, MODALITIES_CALLED[name]): words
+        for name, words in (
+            ("X-ray", r"x[- ]?rays?|cxrs?|radiographs?|plain films?"),
+            ("CT", r"cts?|(?:ct|cat)[- ]scans?|computed tomograph\w+"),
+            ("MRI", r"mris?|mr(?:i)?[- ]scans?|magnetic resonance \w+"),
+            ("ultrasound", r"ultrasounds?|sonograms?"),
+            ("mammogram", r"mammogra(?:ms?|ph\w+)"),
+            ("PET scan", r"pet[- ](?:scans?|cts?)"),
+            ("nuclear medicine scan", r"(?:bone|nuclear(?: medicine)?) scans?|scintigra\w+"),
+            ("angiogram", r"angiogra(?:ms?|ph\w+)"),
+        )
     }
 )
+_ANY_SCAN = FilmKind("scan", tuple(sorted(SLICED_MODALITIES)))
 _SCAN = re.compile(r"(?<![\w-])scans?(?![\w-])", re.IGNORECASE)
 _ANY = r"films?|images|the image|pictures|photos?|photographs?"
 _PLAIN = re.compile(rf"(?<![\w-])(?:{_ANY})(?![\w-])", re.IGNORECASE)
@@ -243,7 +246,7 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
     text = " ".join(left.split())
     kinds = tuple(kind for kind, words in _kind_words().items() if words.search(text))
     if not kinds and _SCAN.search(text):
-        kinds = (FilmKind("scan", _SCANS),)
+        kinds = (_ANY_SCAN,)
     side = _SIDE.search(text)
     shown = _SHOWN.match(text) is not None
     others = _NOTES.search(text) is not None
