@@ -35,7 +35,7 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, kept_reading_pools: None) -> Path:
     """A store of one note and two films of its patient, and one of another's."""
     folder = tmp_path_factory.mktemp("asked")
     paths = write_films(folder / "films", 3)

@@ -12,13 +12,24 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.config import load_settings
+from pipeline.imaging.deidentification.key import KEY_BYTES
 from pipeline.vectorize import app
 from pipeline.wiring import STORE_FILE
 from tests.indexing.images.films import about, write_films, write_table
 
 
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory: pytest.TempPathFactory, kept_reading_pools: None) -> Path:
+    """One key for all, with which the same processes read the films of every test."""
+    key_file = tmp_path_factory.mktemp("key") / "key"
+    key_file.touch(mode=0o600)
+    key_file.write_text("5e" * KEY_BYTES)
+    return key_file
+
+
 @pytest.fixture(autouse=True)
-def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_models(monkeypatch: pytest.MonkeyPatch, key_file: Path) -> None:
+    monkeypatch.setenv("CHARTWELL_DEIDENTIFICATION__KEY_FILE", str(key_file))
     monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
     monkeypatch.setenv("CHARTWELL_IMAGE_READING__PROCESSES", "1")
     monkeypatch.setenv("CHARTWELL_DEIDENTIFICATION__PIXEL_TEXT", "keep")

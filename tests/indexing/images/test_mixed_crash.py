@@ -16,7 +16,7 @@ THIRTY = [pytest.mark.long, pytest.mark.timeout(600)]
 @pytest.mark.parametrize(
     ("kills", "each", "store"),
     [
-        (5, 16, "embedded"),
+        pytest.param(5, 16, "embedded", marks=pytest.mark.long),
         pytest.param(30, 40, "embedded", marks=THIRTY),
         pytest.param(30, 40, "iris", marks=THIRTY),
     ],
