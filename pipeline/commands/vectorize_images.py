@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -18,11 +16,19 @@ from pipeline.commands.console import (
     EXIT_INTERRUPTED,
     EXIT_SOME_REJECTED,
     StackOption,
-    duration,
     err,
     errors_as_exit_codes,
     out,
     stop_requests,
+)
+from pipeline.commands.images_printer import (
+    ImageRun,
+    RefusedImages,
+    TableLosses,
+    formats_in_words,
+    print_json,
+    print_run,
+    print_survey,
 )
 from pipeline.commands.index_inputs import require_one_taken, require_outside
 from pipeline.commands.progress import observer_for
@@ -43,7 +49,7 @@ from pipeline.indexing.reconciliation import Reconciliation
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.flow import source_name
 from pipeline.readers.sources import STANDARD_INPUT
-from pipeline.records import IndexReport, Rejection, SourceRecord
+from pipeline.records import Rejection, SourceRecord
 from pipeline.telemetry.setup import open_run_telemetry
 from pipeline.text.dates import DateOrder
 from pipeline.wiring import (
@@ -61,29 +67,6 @@ FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 REJECTIONS_FILE = "rejected-images.jsonl"
 FIRST = "first"
 HITS_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedImages:
-    """Stored images whose files are refused now."""
-
-    shown: int
-    """Still stored."""
-    removed: int
-
-
-@dataclass(frozen=True, slots=True)
-class TableLosses:
-    """What tables and headers say of images that is not shown."""
-
-    values: int
-    """That may name someone."""
-    foreign_reports: Sequence[str]
-    """Images whose report is another patient's."""
-    dates: Counter[str]
-    """Of images without one, by why (`DATE_LEFT_OUT`)."""
-    rows: int
-    """Of the tables, about no image of a run that looked at all."""
 
 
 def images(
@@ -163,7 +146,9 @@ def images(
         rejections_file = require_outside(inputs, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
             found = _survey(records, settings, rejections_file, inputs if prune else None)
-            _print_survey(found, sources.seen, json_output, rejections_file)
+            print_survey(found, sources.seen, json_output, rejections_file)
+            if found.rejected:
+                raise typer.Exit(EXIT_SOME_REJECTED)
             return
         with open_images(
             settings,
@@ -192,20 +177,21 @@ def images(
             tally.missing = tuple(stored_of(corpus.images, tally.missing))
             report = tally.report(str(rejections_file) if tally.rejected or tally.unread_files else None)
             refused = _refused(indexing, corpus, names if prune and not report.interrupted else ())
-            foreign = corpus.images.foreign_reports()
-            hits = _search(corpus, settings, inputs, test_search) if test_search else []
-            assert isinstance(corpus.material, ImageMaterial)
-            losses = TableLosses(
-                corpus.material.left_out.total(),
-                foreign,
-                Counter(corpus.material.undated.values()),
-                sources.tables.unused if whole else 0,
-            )
-        _print(report, sources, refused, losses, tally.replaced, hits, test_search, json_output)
+            hits = _search(corpus, settings, inputs, test_search) if test_search else None
+            losses = _losses(corpus, sources.tables.unused if whole else 0)
+        run = ImageRun(report, sources.seen, refused, losses, tally.replaced, hits)
+        print_json(run) if json_output else print_run(run)
     if report.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if report.rejected or report.unread_files or report.failed or refused.shown:
         raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+def _losses(corpus: ImageCorpus, rows: int) -> TableLosses:
+    material = corpus.material
+    return TableLosses(
+        material.left_out.total(), corpus.images.foreign_reports(), Counter(material.undated.values()), rows
+    )
 
 
 def _refused(indexing: Indexing, corpus: ImageCorpus, pruned: Sequence[str]) -> RefusedImages:
@@ -241,7 +227,7 @@ def open_images(
                 quiet=quiet,
                 lines=lines,
                 kind="images",
-                more=lambda: _in_words(formats_seen or Counter()),
+                more=lambda: formats_in_words(formats_seen or Counter()),
             )
         )
         observer: Observer = stack.enter_context(telemetry.indexing(shown))
@@ -369,172 +355,3 @@ def _search(corpus: ImageCorpus, settings: Settings, inputs: Sequence[str], aske
         raise outcome
     vector = corpus.embedder.embed_images([outcome.content])[0]
     return corpus.images.search(vector, HITS_SHOWN, EVERY_IMAGE)
-
-
-# --- printing
-
-
-def _print(
-    report: IndexReport,
-    sources: ImageSources,
-    refused: RefusedImages,
-    losses: TableLosses,
-    replaced: int,
-    hits: Sequence[ImageHit],
-    asked: str | None,
-    json_output: bool,
-) -> None:
-    if json_output:
-        shown = _as_record(report) | {
-            "formats": dict(sources.seen),
-            "foreign_reports": list(losses.foreign_reports),
-        }
-        shown |= {"refused_and_shown": refused.shown, "refused_and_removed": refused.removed}
-        shown |= {
-            "values_left_out": losses.values,
-            "dates_left_out": dict(losses.dates),
-            "replaced": replaced,
-        }
-        if asked:
-            shown["test_search"] = [_shown(hit) for hit in hits]
-        out.print(json.dumps(shown, ensure_ascii=False, indent=2), markup=False)
-        return
-    rate = report.embedded / report.seconds if report.seconds else 0.0
-    out.print(
-        f"{report.accepted:,} images accepted of {report.read:,} files: {report.embedded:,} stored "
-        f"({report.chunks_embedded:,} embedded, {report.chunks_reused:,} vectors kept), {report.unchanged:,} "
-        f"unchanged, {report.duplicates + report.older:,} duplicates, {report.rejected:,} rejected, "
-        f"{report.failed:,} failed",
-        markup=False,
-    )
-    out.print(f"formats: {_in_words(sources.seen) or 'none'}", markup=False)
-    out.print(f"{duration(report.seconds)}, {rate:,.1f} images a second", markup=False)
-    _print_rejected(report.reasons, report.unread_files, report.rejections_file)
-    _print_losses(losses)
-    _print_refused(report, refused)
-    if replaced:
-        out.print(f"{replaced:,} images whose files hold other ones now were removed", markup=False)
-    if report.pruned:
-        out.print(f"{report.pruned:,} images that the folders no longer hold were removed", markup=False)
-    if report.missing:
-        _print_missing(len(report.missing), report.unread, "--prune removes them")
-    if report.interrupted:
-        out.print("interrupted; run the same command again to go on", markup=False)
-    if asked:
-        out.print("nearest:" if hits else "nothing is stored that is near", markup=False)
-        for hit in hits:
-            each = hit.description
-            out.print(
-                f"  {hit.similarity:.2f}  {each.image_id}  {each.modality} {each.date or 'no date'}",
-                markup=False,
-            )
-
-
-def _print_losses(losses: TableLosses) -> None:
-    if losses.rows:
-        out.print(f"{losses.rows:,} rows of the tables are about no image here", markup=False)
-    if losses.values:
-        out.print(
-            f"{losses.values:,} values of the tables were left out: they hold a word or a number that may name someone "
-            "(docs/images.md)",
-            markup=False,
-        )
-    if placeholders := losses.dates["placeholder"]:
-        out.print(
-            f"{placeholders:,} images have a date that stands for none (such as 0001-01-01, 1900-01-01 or 9999-12-31): "
-            "taken without a date",
-            markup=False,
-        )
-    if unreadable := losses.dates["unreadable"]:
-        out.print(
-            f"{unreadable:,} images have a date that is no day: taken without a date; a table can name it "
-            "(docs/images.md)",
-            markup=False,
-        )
-    if foreign := losses.foreign_reports:
-        out.print(
-            f"{len(foreign):,} images name a report of another patient, for example {foreign[0]}: it is not shown; "
-            "correct the source",
-            markup=False,
-        )
-
-
-def _print_refused(report: IndexReport, refused: RefusedImages) -> None:
-    if report.patient_changed:
-        out.print(
-            f"patient changed: {report.patient_changed:,} stored images are said to be another patient's now",
-            markup=False,
-        )
-    if refused.shown:
-        out.print(
-            f"{refused.shown:,} stored images are now refused and still shown; give --metadata or --prune",
-            markup=False,
-        )
-    if refused.removed:
-        out.print(f"{refused.removed:,} stored images that are now refused were removed", markup=False)
-
-
-def _print_missing(number: int, unread: int, removal: str, *, refused: bool = False) -> None:
-    kept = "not pruned: some files could not be read" if unread else removal
-    whose = ", or that are refused now" if refused else ""
-    out.print(
-        f"{number:,} images are stored that these folders no longer hold{whose}; {kept}",
-        markup=False,
-    )
-
-
-def _print_rejected(reasons: Any, unread_files: int, rejections_file: str | None) -> None:
-    for reason, number in sorted(reasons.items(), key=lambda entry: -entry[1]):
-        out.print(f"  {number:>7,}  {reason}", markup=False)
-    if unread_files:
-        out.print(f"{unread_files:,} files could not be opened", markup=False)
-    if rejections_file:
-        out.print(f"rejected files, and what to do about each: {rejections_file}", markup=False)
-
-
-def _print_survey(
-    found: ImageSurvey, formats: Counter[str], json_output: bool, rejections_file: Path
-) -> None:
-    if json_output:
-        shown = asdict(found) | {"formats": dict(formats)}
-        out.print(json.dumps(shown, ensure_ascii=False, indent=2), markup=False)
-    else:
-        out.print(
-            f"dry run: {found.accepted:,} images would be indexed; {found.rejected:,} rejected, "
-            f"{found.duplicates:,} duplicates; nothing stored",
-            markup=False,
-        )
-        out.print(f"formats: {_in_words(formats) or 'none'}", markup=False)
-        _print_rejected(found.reasons, 0, str(rejections_file) if found.rejected else None)
-        if found.missing:
-            _print_missing(len(found.missing), found.unread, "a run with --prune removes them", refused=True)
-        elif found.missing is not None:
-            out.print("--prune would remove nothing", markup=False)
-    if found.rejected:
-        raise typer.Exit(EXIT_SOME_REJECTED)
-
-
-def _in_words(formats: Counter[str]) -> str:
-    return ", ".join(f"{number:,} {name}" for name, number in formats.most_common())
-
-
-_OF_NOTES = frozenset(
-    {"withdrawals", "withdrawn", "placeholder_dates", "decimal_ids", "chunks_embedded", "chunks_reused"}
-)
-
-
-def _as_record(report: IndexReport) -> dict[str, Any]:
-    fields = {name: value for name, value in asdict(report).items() if name not in _OF_NOTES}
-    return fields | {"vectors_embedded": report.chunks_embedded, "vectors_kept": report.chunks_reused}
-
-
-def _shown(hit: ImageHit) -> dict[str, Any]:
-    each = hit.description
-    return {
-        "similarity": round(hit.similarity, 4),
-        "image_id": each.image_id,
-        "patient_id": each.patient_id,
-        "modality": each.modality,
-        "date": each.date,
-        "report_id": each.report_id,
-    }
