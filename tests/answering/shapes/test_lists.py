@@ -183,6 +183,20 @@ def test_what_sentences_of_any_section_list(notes: EmbeddedStore, question: str,
 @pytest.mark.parametrize(
     "question",
     [
+        "Who was Ina Sims referred to?",
+        "What labs were ordered for Ina Sims?",
+        "What has Ina Sims tried?",
+        "Which specialists has Carl Ode seen?",
+        "Which long-term conditions does Tom Brandt have?",
+    ],
+)
+def test_of_what_no_sentence_says_nothing_is_listed(notes: EmbeddedStore, question: str) -> None:
+    assert asked(question, notes).model != MODEL or not quotes(asked(question, notes))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
         "Which operations has Carl Ode had?",
         "Which immunizations has Carl Ode had?",
         "What were Carl Ode's laboratory results?",

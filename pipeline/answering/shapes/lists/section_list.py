@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from types import MappingProxyType
 
 from pipeline.answering.questions.asked.examination import examination_in
@@ -287,18 +288,17 @@ def _without_none(lines: Sequence[ReplyLine]) -> list[ReplyLine]:
 
 
 def _lasting(lines: Sequence[ReplyLine]) -> list[ReplyLine]:
-    """Without what passes, where long-term conditions are asked for; all of them where nothing else is left."""
+    """Without what passes, where long-term conditions are asked for."""
     kept = [
         each
         for each in lines
         if not isinstance(each, Quotation) or not _PASSES.search(each.hit.text, each.start, each.end)
     ]
-    kept = [
+    return [
         each
-        for each, after in zip(kept, [*kept[1:], None], strict=True)
+        for each, after in zip_longest(kept, kept[1:])
         if isinstance(each, Quotation) or isinstance(after, Quotation)
     ]
-    return kept or list(lines)
 
 
 def _says_none(lines: Sequence[ReplyLine]) -> bool:

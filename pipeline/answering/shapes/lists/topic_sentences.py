@@ -94,7 +94,7 @@ _GIVEN = re.compile(
     r"\b(?:given|gave|received?|administered|loaded with|treated with|bolus(?:ed)?|infused)\b", re.IGNORECASE
 )
 _TRIED = re.compile(
-    r"\b(?:tried|trying|trial of|attempted|has been (?:taking|using|doing)|(?:treated|treating|managed) with"
+    r"\b(?:tried|trying|trial of|attempted|has been (?:taking|using)|(?:treated|treating|managed) with"
     r"|(?:no|little|some|any|without|with|significant|much|provid\w+|for) (?:\w+ )?relief|alleviat\w+"
     r"|(?:did not|has not|not) help"
     r"|helps?|used)\b",
