@@ -833,6 +833,8 @@ class FailedNote:
     resource_id: str
     attempts: int
     error: str
+    file: str = ""
+    """From which it was read; "" where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

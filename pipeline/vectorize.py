@@ -255,8 +255,10 @@ def _state_of(kind: MaterialKind, ledger: Ledger, failures: int) -> dict[str, An
 def _failure(kind: MaterialKind, failed: FailedNote) -> dict[str, Any]:
     """The ledger knows an image by the hash of its bytes."""
     fields = asdict(failed)
-    key = fields.pop("resource_id")
-    return {"resource_id" if kind == "notes" else "content_hash": key, **fields}
+    key, file = fields.pop("resource_id"), fields.pop("file")
+    return (
+        {"resource_id": key, **fields} if kind == "notes" else {"content_hash": key, "file": file, **fields}
+    )
 
 
 def _print_state(kind: MaterialKind, ledger: Ledger, failures: int) -> None:
@@ -266,13 +268,29 @@ def _print_state(kind: MaterialKind, ledger: Ledger, failures: int) -> None:
         out.print(
             f"{pace.notes_per_minute:,.0f} {kind} a minute, the last one done at {_moment(pace.last_at)}"
         )
+    if kind == "images":
+        _print_failed_images(ledger, failures)
+        return
     for reason, number in ledger.failure_reasons().items():
         out.print(f"{number:>7,} failed: {reason}")
-    listed = ledger.failures(failures)
-    for failure in listed:
+    for failure in ledger.failures(failures):
         out.print(f"  {failure.resource_id} after {failure.attempts} attempts: {failure.error}")
-    if listed and kind == "images":
-        out.print("which files these are: the list of rejected files of the last run, by content_hash")
+
+
+def _print_failed_images(ledger: Ledger, failures: int) -> None:
+    """Each by its file, as the ledger knows it, below its reason. Where that is not known, by the hash of its bytes."""
+    files: dict[str, list[str]] = {}
+    for each in ledger.failures(failures):
+        files.setdefault(each.error, []).append(each.file or each.resource_id)
+    reasons = ledger.failure_reasons()
+    for reason in dict.fromkeys((*reasons, *files)):
+        named = files.get(reason, [])
+        out.print(f"{max(reasons.get(reason, 0), len(named)):>7,} failed: {reason}")
+        for file in named:
+            out.print(f"         {file}", markup=False)
+    left = ledger.counts()["failed"] - sum(map(len, files.values()))
+    if failures and left:
+        out.print(f"{left:>7,} more files: --failures {failures + left}")
 
 
 def _moment(seconds: float) -> str:

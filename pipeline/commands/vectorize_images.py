@@ -175,7 +175,8 @@ def images(
             names = [source_name(each) for each in inputs]
             tally = indexing.run(records, sources=names, prune=prune, complete_sources=whole)
             tally.missing = tuple(stored_of(corpus.images, tally.missing))
-            report = tally.report(str(rejections_file) if tally.rejected or tally.unread_files else None)
+            listed = tally.rejected or tally.unread_files or tally.failed
+            report = tally.report(str(rejections_file) if listed else None)
             refused = _refused(indexing, corpus, names if prune and not report.interrupted else ())
             hits = _search(corpus, settings, inputs, test_search) if test_search else None
             losses = _losses(corpus, sources.tables.unused if whole else 0)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import tenacity
 
-from pipeline.errors import StoreUnavailable
+from pipeline.errors import StoreRejectedRow, StoreUnavailable
 from pipeline.indexing.material import EmbeddedMaterial, MaterialStore
 from pipeline.logs import LOGGER
 from pipeline.ports import Ledger
@@ -33,7 +33,7 @@ class Committed:
     """Those that held until all was done."""
     outdone: int
     """Of these, those that another record stands for: nothing of them is stored."""
-    refused: list[tuple[Claim, str]]
+    refused: list[tuple[Claim, StoreRejectedRow]]
     """Parked, each with its reason."""
 
 
@@ -69,7 +69,7 @@ class Committer:
                     self.store.delete(replaced)
             refused = [(claim, reason) for claim, _ in held if (reason := unstored.get(_key(claim)))]
             for claim, reason in refused:
-                self.ledger.fail(claim, reason)
+                self.ledger.fail(claim, str(reason))
             counted = [
                 (claim, 0 if _key(claim) in unstored else document.parts)
                 for claim, document in held

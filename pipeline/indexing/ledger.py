@@ -490,8 +490,8 @@ class SqliteLedger:
 
     def failures(self, limit: int = 100) -> list[FailedNote]:
         return [
-            FailedNote(str(resource_id), int(str(attempts)), str(error))
-            for resource_id, attempts, error in self._rows(self._sql.failures, (limit,))
+            FailedNote(str(resource_id), int(str(attempts)), str(error), str(file))
+            for resource_id, attempts, error, file in self._rows(self._sql.failures, (limit,))
         ]
 
     def failure_reasons(self, limit: int = 20) -> dict[str, int]:

@@ -285,7 +285,7 @@ DELETE FROM StagedNotes
 SELECT Status, COUNT(*) FROM VectorizationState GROUP BY Status
 
 -- name: failures
-SELECT ResourceID, Attempts, LastError FROM VectorizationState WHERE Status = 'failed' ORDER BY Sequence LIMIT ?
+SELECT ResourceID, Attempts, LastError, COALESCE(File, '') FROM VectorizationState WHERE Status = 'failed' ORDER BY Sequence LIMIT ?
 
 -- name: failure_reasons
 SELECT LastError, COUNT(*) FROM VectorizationState WHERE Status = 'failed' GROUP BY LastError ORDER BY 2 DESC, 1 LIMIT ?

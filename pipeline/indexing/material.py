@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from pipeline.config import IndexingSettings
+from pipeline.errors import StoreRejectedRow
 from pipeline.images import EmbeddedImage
 from pipeline.indexing.chunking import Chunker
 from pipeline.ports import Embedder, Store
@@ -45,8 +46,8 @@ class MaterialStore(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]: ...
 
-    def upsert(self, embedded: Sequence[Any]) -> Mapping[str, str] | None:
-        """Replace each. What could not be stored, by what the ledger calls it, with the reason; "" where another one
+    def upsert(self, embedded: Sequence[Any]) -> Mapping[str, StoreRejectedRow | None] | None:
+        """Replace each. What could not be stored, by what the ledger calls it, with the reason; None where another one
         stands for it. None: all is stored."""
 
     def delete(self, keys: Sequence[str]) -> int:

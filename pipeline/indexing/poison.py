@@ -23,9 +23,10 @@ from pipeline.indexing.acknowledgement import CommitNotices
 from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch
 from pipeline.indexing.material import Material
-from pipeline.indexing.run_counts import RunCounts
+from pipeline.indexing.rejections import image_rejection
+from pipeline.indexing.run_counts import RejectionSink, RunCounts
 from pipeline.ports import Ledger
-from pipeline.records import Claim
+from pipeline.records import Claim, ImageReference
 
 POISON = (RequestInvalid, ResponseInvalid, StoreRejectedRow)
 """Errors that one note can cause for its whole batch. Any other error stops the run: it would meet every note."""
@@ -56,6 +57,7 @@ class BatchFinisher:
     notices: CommitNotices
     pool: EmbeddingPool
     tally: RunCounts
+    rejections: RejectionSink
     stop: Callable[[], bool]
 
     def finish(self, claims: Sequence[Claim], batch: PendingBatch) -> None:
@@ -73,6 +75,7 @@ class BatchFinisher:
             raise poisoned[0][1]
         for claim, error in poisoned:
             self.ledger.fail(claim, str(error))
+            self._list(claim, error, "not-embedded")
             self.tally.failed += 1
             self.tally.reasons[f"{type(error).code}: {error.what}"] += 1
 
@@ -87,11 +90,18 @@ class BatchFinisher:
         self.tally.older += committed.outdone
         self.tally.waiting -= committed.outdone
         self.tally.failed += len(committed.refused)
-        self.tally.reasons.update(reason for _, reason in committed.refused)
+        for claim, refused in committed.refused:
+            self.tally.reasons[str(refused)] += 1
+            self._list(claim, refused, "id-taken")
         self.tally.chunks_embedded += embedded.chunks_embedded
         self.tally.chunks_reused += embedded.chunks_reused
         self.notices.committed([claim.document.resource_id for claim in committed.done])
         return None
+
+    def _list(self, claim: Claim, error: ChartwellError, kind: str) -> None:
+        """An image's file stands in the list of those that were not taken; what else is known of it is a hash."""
+        if isinstance(claim.document, ImageReference):
+            self.rejections.write(image_rejection(claim.document, kind, error.what, error.remedy))
 
     def _index_alone(self, claim: Claim, attempts: int | None = None) -> ChartwellError | None:
         def begun() -> PendingBatch:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from pipeline.errors import InputUnusable
-from pipeline.records import MaterialKind, Rejection
+from pipeline.records import ImageReference, MaterialKind, Rejection
 
 OWNER_ONLY = 0o600
 
@@ -73,6 +73,12 @@ class RejectionLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def image_rejection(reference: ImageReference, kind: str, reason: str, remedy: str) -> Rejection:
+    """Of an image that was read, or not stored, at work."""
+    path = reference.path
+    return Rejection(path, "", reference.resource_id, kind, reason, remedy, file=path)
 
 
 def _as_note(rejection: Rejection) -> dict[str, Any]:

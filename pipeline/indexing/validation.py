@@ -246,7 +246,8 @@ def _clash(found: ValidNote, place: str) -> Rejection:
 
 def _rejected(found: ValidNote, field: str, reason: str, remedy: str) -> Rejection:
     """Of a record that is as it should be, where another one counts before it."""
-    return Rejection(found.source, found.position, found.document.resource_id, field, reason, remedy)
+    key = found.document.resource_id
+    return Rejection(found.source, found.position, key, field, reason, remedy, file=found.file)
 
 
 class _ValidationRun:

@@ -20,10 +20,11 @@ from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch, VectorCache
 from pipeline.indexing.material import Material, Piece
 from pipeline.indexing.poison import BatchFinisher
+from pipeline.indexing.rejections import image_rejection
 from pipeline.indexing.run_counts import Observer, RejectionSink, RunCounts
 from pipeline.logs import LOGGER, fault_fields
 from pipeline.ports import Embedder, ImageEmbedder, Ledger
-from pipeline.records import Claim, HeldElsewhere, ImageReference, MaterialKind, Rejection, StagedMaterial
+from pipeline.records import Claim, HeldElsewhere, ImageReference, MaterialKind, StagedMaterial
 
 ChunkedNote: TypeAlias = tuple[StagedMaterial, Sequence[Piece]]
 ClaimedBatch: TypeAlias = tuple[list[Claim], PendingBatch]
@@ -87,7 +88,14 @@ class Worker:
 
     def _finish_batches(self, pool: EmbeddingPool) -> None:
         finisher = BatchFinisher(
-            self.ledger, self.material, self.committer, self.notices, pool, self.tally, self.stop
+            self.ledger,
+            self.material,
+            self.committer,
+            self.notices,
+            pool,
+            self.tally,
+            self.rejections,
+            self.stop,
         )
         failed = 0
         for claims, batch in self._in_flight(pool):
@@ -175,7 +183,11 @@ class Worker:
                 fault = fault_fields(error)
                 said = CUTTING_FAULT[self.material.kind]
                 LOGGER.error(_NOT_CUT[self.material.kind], extra=fault)
-                self.ledger.fail(claim, f"{said} It is a {fault['error']} at {fault['place']}.")
+                where = f"It is a {fault['error']} at {fault['place']}."
+                self.ledger.fail(claim, f"{said} {where}")
+                if isinstance(claim.document, ImageReference):
+                    told = f"{where} Report it, and the file's kind."
+                    self.rejections.write(image_rejection(claim.document, "fault", said, told))
                 self.tally.failed += 1
                 self.tally.reasons[said] += 1
         return split
@@ -185,15 +197,7 @@ class Worker:
         reference = claim.document
         assert isinstance(reference, ImageReference)
         self.ledger.fail(claim, str(error))
-        rejection = Rejection(
-            reference.path,
-            "",
-            reference.resource_id,
-            error.kind,
-            error.what,
-            error.remedy,
-            file=reference.path,
-        )
+        rejection = image_rejection(reference, error.kind, error.what, error.remedy)
         self.rejections.write(rejection)
         self.tally.count_rejection(rejection)
         self.tally.refused_at_work += 1

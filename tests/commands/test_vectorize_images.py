@@ -15,6 +15,7 @@ from pipeline.config import load_settings
 from pipeline.imaging.deidentification.key import KEY_BYTES
 from pipeline.vectorize import app
 from pipeline.wiring import STORE_FILE
+from tests.imaging.samples import dicom, grey
 from tests.indexing.images.films import about, write_films, write_table
 
 
@@ -246,3 +247,36 @@ def test_what_cannot_run_says_why_and_what_to_do(
     done = run("images", *arguments)
     assert done.exit_code == 2, done.output
     assert words in " ".join(done.stderr.split())
+
+
+def test_every_file_that_failed_is_named_by_the_list_and_by_status(tmp_path: Path) -> None:
+    """One id of two patients, one film of two patients and of no row: also after a run over another folder."""
+    folder, other = tmp_path / "films", tmp_path / "other"
+    folder.mkdir()
+    for number, patient in enumerate(("P1", "P2")):
+        content = dicom(grey() + number, PatientID=patient, SOPInstanceUID="1.2.3.4")
+        (folder / f"{number}.dcm").write_bytes(content)
+    for name in ("A", "B", "C"):
+        (folder / name).mkdir()
+        (folder / name / "same.dcm").write_bytes(dicom(grey() + 7, PatientID="P300"))
+    rows = [{"image": f"{name}/same.dcm", "patient": f"P30{at}"} for at, name in enumerate("AB")]
+    table = write_table(tmp_path / "said.csv", rows)
+    done = run("images", str(folder), "--metadata", str(table), "--json")
+    assert done.exit_code == 1, done.output
+    report = json.loads(done.output)
+    counts = [report[name] for name in ("accepted", "embedded", "duplicates", "rejected", "failed")]
+    assert counts == [2, 1, 0, 3, 1], done.output
+    listed = [json.loads(line) for line in Path(report["rejections_file"]).read_text().splitlines()]
+    names = sorted((each["kind"], str(Path(each["file"]).relative_to(folder))) for each in listed)
+    of_two = [("two-patients", f"{name}/same.dcm") for name in ("A", "B", "C")]
+    assert names == [("id-taken", "1.dcm"), *of_two]
+    assert str(folder / "0.dcm") in next(each["remedy"] for each in listed if each["kind"] == "id-taken")
+    write_films(other, 1)
+    again = write_table(tmp_path / "again.csv", about([other / "film000.png"]))
+    assert run("images", str(other), "--metadata", str(again)).exit_code == 0
+    told = run("status").output.partition("images")[2]
+    assert told.count("Another patient's image is stored with the id") == 1
+    assert told.count("said to be of two patients") == 1
+    assert f"         {folder / '1.dcm'}\n" in told
+    failures = json.loads(run("status", "--json").output)["images"]["failures"]
+    assert {each["file"] for each in failures} == {str(folder / "1.dcm"), str(folder / "A/same.dcm")}

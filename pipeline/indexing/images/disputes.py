@@ -43,6 +43,8 @@ class Disputes:
     """Files of this run, by their full path."""
     earlier: Mapping[str, tuple[KnownNote, UnreadableImage]] = field(default_factory=dict)
     """Files that lie elsewhere and were taken by earlier runs, by the hash of their bytes."""
+    contents: Mapping[str, UnreadableImage] = field(default_factory=dict)
+    """Bytes that are two patients', by their hash: of every file that has them, also of one that no table speaks of."""
 
 
 Earlier: TypeAlias = Callable[[Iterable[str]], Mapping[str, KnownNote]]
@@ -52,7 +54,8 @@ Earlier: TypeAlias = Callable[[Iterable[str]], Mapping[str, KnownNote]]
 def disputes(inputs: Sequence[str], tables: ImageTables, earlier: Earlier) -> Disputes:
     claims = list(_claims(inputs, tables))
     elsewhere = _of_runs(claims, [source_name(each) for each in inputs], tables, earlier)
-    return Disputes({**_disputed(claims, tables), **elsewhere.here}, elsewhere.earlier)
+    here = {**_disputed(claims, tables), **elsewhere.here}
+    return Disputes(here, elsewhere.earlier, dict(_of_bytes(claims)))
 
 
 def _of_runs(
@@ -90,7 +93,7 @@ def _fits_by_name(claim: _Claim, tables: ImageTables) -> bool:
 
 def _disputed(claims: Sequence[_Claim], tables: ImageTables) -> dict[str, UnreadableImage]:
     rows = _grouped((each for each in claims if each.row is not None), lambda each: each.row)
-    refused = dict(_of_bytes(claims))
+    refused: dict[str, UnreadableImage] = {}
     for key, several in rows.items():
         refused |= _of_row(key or "", several, tables) if len(several) > 1 else {}
     return refused
@@ -123,18 +126,24 @@ def _ambiguous(key: str, files: Iterable[str], tables: ImageTables) -> Unreadabl
 
 
 def _of_bytes(claims: Iterable[_Claim]) -> Iterator[tuple[str, UnreadableImage]]:
-    """Files of the same bytes of which tables or folders name two patients."""
+    """The hash of bytes of which tables or folders name two patients."""
     named = (each for each in claims if each.patient)
     for sized in _of_two_patients(named, lambda each: _size(each.source)):
         for headed in _of_two_patients(sized, lambda each: _head(each.source)):
-            for same in _of_two_patients(headed, lambda each: _content(each.source)):
+            for content, same in _by_content(headed):
                 places = _named(each.source.inside or each.source.label for each in same)
                 error = UnreadableImage(
                     "Files with the same bytes are said to be of two patients.",
                     remedy=f"They are {places}: correct the table, or take the wrong one out of the folder.",
                     kind="two-patients",
                 )
-                yield from ((_path(each), error) for each in same)
+                yield content, error
+
+
+def _by_content(claims: Iterable[_Claim]) -> Iterator[tuple[str, list[_Claim]]]:
+    for content, same in _grouped(claims, lambda each: _content(each.source)).items():
+        if content is not None and len({each.patient for each in same}) > 1:
+            yield content, same
 
 
 def _of_two_patients(

@@ -190,12 +190,12 @@ class ImageTarget:
     def transaction(self) -> AbstractContextManager[None]:
         return self.images.transaction()
 
-    def upsert(self, embedded: Sequence[Any]) -> Mapping[str, str]:
+    def upsert(self, embedded: Sequence[Any]) -> Mapping[str, StoreRejectedRow | None]:
         """As `MaterialStore.upsert`: not stored is what another patient's image has the id of, and what a later file of
         the same image stands for."""
         held = self.images.descriptions([each.description.image_id for each in embedded])
         counting: dict[str, EmbeddedImage] = {}
-        unstored: dict[str, str] = {}
+        unstored: dict[str, StoreRejectedRow | None] = {}
         for each in embedded:
             new = each.description
             earlier = counting.get(new.image_id)
@@ -203,10 +203,12 @@ class ImageTarget:
             verdict = "replaces" if rival is None else self._compare(new, rival)
             if verdict == "replaces":
                 if earlier is not None:
-                    unstored[earlier.description.content_hash] = ""
+                    unstored[earlier.description.content_hash] = None
                 counting[new.image_id] = each
             else:
-                unstored[new.content_hash] = "" if verdict == "older" else _another_patient(new.image_id)
+                unstored[new.content_hash] = (
+                    None if verdict == "older" else self._another_patient(new.image_id, rival)
+                )
         self.images.upsert(list(counting.values()))
         outdone = [
             held[key].content_hash
@@ -216,6 +218,15 @@ class ImageTarget:
         if outdone:
             self.ledger.forget(outdone)  # a file that is still there is read again, and found to be older
         return unstored
+
+    def _another_patient(self, image_id: str, rival: ImageDescription | None) -> StoreRejectedRow:
+        key = "" if rival is None else rival.content_hash
+        place = f"That one is {known.file}. " if (known := self.ledger.known([key]).get(key)) else ""
+        return StoreRejectedRow(
+            f"Another patient's image is stored with the id {image_id!r}.",
+            remedy=f"{place}Two images need ids of their own; correct the one that is wrong, or take it out of the "
+            "folder.",
+        )
 
     def delete(self, keys: Sequence[str]) -> int:
         removed = self.images.delete(self.images.images_of(keys))
@@ -280,11 +291,3 @@ def no_patient() -> UnreadableImage:
         remedy="Name the patient in a table: --metadata FILE with the columns image and patient.",
         kind="no-patient",
     )
-
-
-def _another_patient(image_id: str) -> str:
-    refused = StoreRejectedRow(
-        f"Another patient's image is stored with the id {image_id!r}.",
-        remedy="Two images need ids of their own; correct the one that is wrong, or take it out of the folder.",
-    )
-    return str(refused)

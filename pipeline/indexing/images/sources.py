@@ -7,7 +7,7 @@ processes of their own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pipeline.imaging.records import ImageFormat
 from pipeline.imaging.sniffing import HEAD_BYTES, image_format
 from pipeline.indexing.field_values import FieldRefused, written_day
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.images.disputes import AMBIGUOUS_ROW, Earlier, disputes
+from pipeline.indexing.images.disputes import AMBIGUOUS_ROW, Disputes, Earlier, disputes
 from pipeline.indexing.images.hashing import sha256
 from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.validation import ValidNote
@@ -39,11 +39,13 @@ class ImageSources:
     date_order: DateOrder | None = None
     """As `IndexingSettings.date_order`."""
     earlier: Earlier = lambda _: {}
-    _disputed: Mapping[str, UnreadableImage] = field(default_factory=dict)
+    _disputes: Disputes = field(default_factory=lambda: Disputes({}))
+    _refused: set[str] = field(default_factory=set)
+    """Hashes of what was refused so far."""
 
     def __iter__(self) -> Iterator[SourceRecord | Rejection]:
-        found = disputes(self.inputs, self.tables, self.earlier)
-        self._disputed = found.here
+        found = self._disputes = disputes(self.inputs, self.tables, self.earlier)
+        self._refused.clear()
         for key, (known, error) in found.earlier.items():
             yield _doubted(key, known, error)
         for source in locate(self.inputs):
@@ -68,11 +70,15 @@ class ImageSources:
         if found in self.formats:
             yield self._reference(source, digest, found)
 
-    def _reference(self, source: Source, digest: str, found: ImageFormat) -> SourceRecord:
+    def _reference(self, source: Source, digest: str, found: ImageFormat) -> SourceRecord | Rejection:
+        """A later file of refused bytes is told by itself: the flow knows the first one."""
         inside = source.inside or ""
         path = str((source.path or Path()).absolute())
         said = {name: value for name, value in asdict(self.tables.about(path)).items() if value}
-        if (error := self._disputed.get(path) or self._undated(path, said)) is not None:
+        if (error := self._disputed(path, digest) or self._undated(path, said)) is not None:
+            if digest in self._refused:
+                return _refused(source, digest, error)
+            self._refused.add(digest)
             kept = {"patient_id": said.get("patient_id", "")} if error.kind == AMBIGUOUS_ROW else {}
             said = {
                 "refused": [error.kind, error.what, error.remedy],
@@ -82,6 +88,9 @@ class ImageSources:
         return SourceRecord(
             source_name(source.given), source.position(""), {"reference": reference}, source.file
         )
+
+    def _disputed(self, path: str, digest: str) -> UnreadableImage | None:
+        return self._disputes.here.get(path) or self._disputes.contents.get(digest)
 
     def _undated(self, path: str, said: dict[str, Any]) -> UnreadableImage | None:
         """Writes the table's date as ISO 8601. Why the image is not taken, where it is no date."""

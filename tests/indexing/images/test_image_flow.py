@@ -486,8 +486,10 @@ def test_the_same_bytes_of_two_patients_are_refused_in_every_run(
     (folder / "x" / "b.png").write_bytes(one.read_bytes())
     for patients in (("0001", "0002"), ("0001", "0002"), ("0002", "0001")) * 2:
         tally = films.run(folder, tables=[say(*patients)])
-        assert (tally.embedded, tally.rejected, tally.patient_changed) == (0, 1, 0)
-        assert [each.field for each in films.rejections.written] == ["two-patients"]
+        assert (tally.embedded, tally.rejected, tally.patient_changed) == (0, 2, 0)
+        assert (tally.report().accepted, tally.duplicates, tally.older) == (0, 0, 0)
+        assert [each.field for each in films.rejections.written] == ["two-patients"] * 2
+        assert {each.file for each in films.rejections.written} == {str(one), str(folder / "x" / "b.png")}
         assert [each.patient_id for each in films.images.images(EVERY_IMAGE)] == before
     films.run(folder, tables=[say("0003", "0003")])
     assert [each.patient_id for each in films.images.images(EVERY_IMAGE)] == ["0003"]
