@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from pipeline.answering.images.stored_films import FILMS_READ_MAX, StoredFilms
+from pipeline.answering.images.stored_films import FILMS_READ_MAX, StoredFilm, StoredFilms
 from pipeline.answering.note_access import note_as_told
 from pipeline.answering.questions.asked.films import AskedFilms
 from pipeline.answering.questions.plan import AskedTime
@@ -44,10 +44,10 @@ def film_statement(
 
 
 def lead_over(
-    films: StoredFilms, asked: AskedFilms, time: AskedTime, told: int, *, patients: int
+    films: StoredFilms, asked: AskedFilms, time: AskedTime, told: int, *, patients: Sequence[str]
 ) -> Statement:
-    """What the films below are, and how many there are. `patients`: how many they may be of."""
-    of = _of(patients)
+    """What the films below are, and how many there are. `patients`: whom they may be of."""
+    of = _of(len(patients))
     called, number = asked.called, len(films.films)
     first = f", the newest {told}" if told < number else ""
     of_time = _of_time(time)
@@ -60,13 +60,63 @@ def lead_over(
         text = f"{none}; of these it is not known{first}:"
     elif time.order is not None and not asked.earlier and all(film.description.date for film in films.films):
         which = "oldest" if time.order == "first" else "newest"
-        text = f"The {which} {called} {of} stored here{of_time}:"
+        text = f"The {which} {called} {of} stored here{of_time}{_labelled(asked, films)}:"
     else:
-        every = asked.label and all(asked.is_labelled(film.description) for film in films.films)
-        labelled = f", labelled with {asked.label}" if every else ""
         counted = many(number, f"earlier {called}" if asked.earlier else called, complete=films.all_read)
-        text = f"{counted} {of} stored here{of_time}{labelled}{first}:"
-    return Statement(text, ())
+        text = f"{counted} {of} stored here{of_time}{_labelled(asked, films)}{first}:"
+    return Statement(_not_understood(asked) + _of_each(films, asked, patients) + text, ())
+
+
+def lead_over_everyone(films: StoredFilms, asked: AskedFilms, time: AskedTime, shown: int) -> Statement:
+    """The same over films of whoever it is, of which the newest `shown` are shown with whose they are."""
+    called, number = asked.called, len(films.films)
+    if films.unlabelled:
+        by = _FOUND_BY[films.films[0].found_by]
+        text = (
+            f"No {called} stored here{_of_time(time)} is labelled with {asked.label}; {number} found by {by}"
+        )
+    elif films.uncertain:
+        text = f"No image stored here{_of_time(time)} is known to be {called}; of {number} it is not known"
+    else:
+        labelled = _labelled(asked, films) if asked.without else ""
+        text = f"{many(number, called, complete=films.all_read)} stored here{labelled}"
+    first = f", the newest {shown} shown" if number > shown else ""
+    return Statement(f"{text}{first}; whose each is stands with it.", ())
+
+
+def _of_each(films: StoredFilms, asked: AskedFilms, patients: Sequence[str]) -> str:
+    """How many films are of each of several patients, where that is asked for or one has none."""
+    counts = dict.fromkeys(patients, 0)
+    for film in films.films:
+        counts[film.description.patient_id] += 1
+    if len(patients) < 2 or not (asked.compared or 0 in counts.values()):
+        return ""
+    more = "" if films.all_read else " or more"
+    told = (f"{number}{more if number else ''} of patient {each}" for each, number in counts.items())
+    return f"{', '.join(told)}. "
+
+
+def _labelled(asked: AskedFilms, films: StoredFilms) -> str:
+    """With what label the films are, where all of them are."""
+    every = asked.label and all(asked.is_labelled(film.description) for film in films.films)
+    said = [f"with {asked.label}"] if every else []
+    if asked.without:
+        said.append(f'"no {" or ".join(asked.without)}"')
+    return f", labelled {' and '.join(said)}" if said else ""
+
+
+def _not_understood(asked: AskedFilms) -> str:
+    """Words of a question for films that were not looked for, said before films are told."""
+    words = asked.rest if asked.themselves or asked.shown else ""
+    return f'Not understood, and not looked for: "{words}". ' if words else ""
+
+
+def condition_unclear(asked: AskedFilms) -> str:
+    """That a condition was not understood, and so nothing is told under it."""
+    return (
+        f'"{asked.unclear}" was not understood, and no film is listed under it. Films can be asked for by a label, '
+        '"with effusion", and by one that says that it is absent, "without effusion".'
+    )
 
 
 def nothing_stored(asked: AskedFilms, films: StoredFilms, time: AskedTime, *, patients: int) -> str:
@@ -74,8 +124,9 @@ def nothing_stored(asked: AskedFilms, films: StoredFilms, time: AskedTime, *, pa
     of = f" {_of(patients)}" if patients else ""
     called = f"earlier {asked.called}" if asked.earlier else asked.called
     among = "" if films.all_read else f"Of those that were looked at, the newest {FILMS_READ_MAX}: "
-    if films.unlabelled:
-        return f"{among}No {called}{of} stored here{_of_time(time)} is labelled with {asked.label}."
+    if asked.without or films.unlabelled or (asked.label and asked.narrowed and time.order):
+        with_label = f" is labelled{_labelled(asked, StoredFilms()).removeprefix(', labelled')}"
+        return f"{among}No {called}{of} stored here{_of_time(time)}{with_label}."
     return f"{among}No {called}{of} is stored here{_of_time(time)}."
 
 
@@ -95,8 +146,19 @@ def _of(patients: int) -> str:
 
 
 def film_hits(films: StoredFilms) -> tuple[Hit, ...]:
-    """The films that an answer tells of, as passages."""
-    return tuple(image_hit(film.description, film.similarity or 0.0) for film in films.films[:FILMS_TOLD_MAX])
+    """The films that an answer tells of, as passages: of several patients as many of each as there is room for."""
+    return tuple(image_hit(film.description, film.similarity or 0.0) for film in _told(films.films))
+
+
+def _told(films: Sequence[StoredFilm]) -> list[StoredFilm]:
+    place: dict[str, int] = {}
+    turns: list[int] = []
+    for film in films:
+        whose = film.description.patient_id
+        turns.append(place.get(whose, 0))
+        place[whose] = turns[-1] + 1
+    first = sorted(range(len(films)), key=lambda each: (turns[each], each))[:FILMS_TOLD_MAX]
+    return [films[each] for each in sorted(first)]
 
 
 def numbered(found: Sequence[FoundImage], citations: Sequence[Citation]) -> tuple[FoundImage, ...]:

@@ -8,6 +8,7 @@ on as it came. Refuses to know how films are found (`stored_films`, `similar_ima
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,9 +16,11 @@ from pipeline.answering.flow import InnerAnswerer
 from pipeline.answering.follow_up import names_someone_else
 from pipeline.answering.images.deferred_embedder import require_image_embedder
 from pipeline.answering.images.film_statements import (
+    condition_unclear,
     film_hits,
     film_statement,
     lead_over,
+    lead_over_everyone,
     many,
     nothing_stored,
     numbered,
@@ -32,6 +35,7 @@ from pipeline.answering.images.stored_films import (
     is_in_time,
 )
 from pipeline.answering.question_length import embed_question
+from pipeline.answering.question_patient import patients_by_id
 from pipeline.answering.questions.asked.films import AskedFilms, Fits, asked_films, may_ask_of_films
 from pipeline.answering.questions.plan import AskedTime
 from pipeline.answering.questions.understood_parts import removed_patients, understood_parts
@@ -63,6 +67,12 @@ from pipeline.records import (
 
 MODEL = GeneratorModel(provider="extractive", model="image-descriptions", thinks="never")
 NO_IMAGES = "no_images"
+NO_NOTE_READ = "No note was read: it is not known whose are meant. Name one patient in the question."
+NO_SUCH_PATIENT = "No patient {} is known here, and no film is shown."
+_LIKE_AN_ID = re.compile(r"(?=\w*\d)(?=\w*[^\W\d])\w{2,}")
+_BESIDE_ANOTHER = re.compile(
+    r"\b(?P<said>her|his|their|hers|she|he)\b[^?.!]*?\b(?:and|with|to|than|or|versus|vs)\b", re.IGNORECASE
+)
 _NOT_FOUND = frozenset(["below_floor", "not_stated", "generator_abstained", "filters_match_nothing"])
 """Why the notes have nothing, where it is known whose they are."""
 IMAGES_SHOWN_MAX = 24
@@ -82,6 +92,8 @@ class FilmAnswer:
     shown: tuple[FoundImage, ...] = ()
     nothing: str = ""
     """What is said where there is neither a film nor anything in the notes."""
+    asks_notes: bool = True
+    """Whether that the notes have nothing is worth a word beside films."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +130,17 @@ class ImageAnswering:
 
     def _about_films(self, understood: UnderstoodQuestion, watch: Stopwatch) -> Iterator[AnswerEvent]:
         asked, question, time = asked_films(understood.plan), understood.meant.question, understood.plan.time
+        if asked.unclear and asked.narrowed:
+            yield from self._alone(question, FilmAnswer(nothing=condition_unclear(asked)), watch)
+            return
         with watch.stage("search"):
             films = images_asked_for(
                 asked, time, question.filters, self.images, self.store, self.image_embedder
             )
-        patients = len(question.filters.patient_ids)
+        patients = question.filters.patient_ids
+        if not patients and (unknown := _unknown_id(understood, asked)):
+            yield from self._alone(question, FilmAnswer(nothing=NO_SUCH_PATIENT.format(unknown)), watch)
+            return
         if not patients and (asked.rest or understood.plan.patients.whom not in ("open", "everyone")):
             yield from self.inside.stream(understood.question, understood, watch)  # someone may be meant
             return
@@ -133,16 +151,29 @@ class ImageAnswering:
             found = FilmAnswer(
                 lead_over(films, asked, time, len(told), patients=patients), told, _shown(films)
             )
+        elif self._is_no_one(question):
+            found = FilmAnswer(nothing=NO_SUCH_PATIENT.format(patients[0]))
         else:
-            found = FilmAnswer(nothing=nothing_stored(asked, films, time, patients=patients))
+            found = FilmAnswer(nothing=nothing_stored(asked, films, time, patients=len(patients)))
+        found = _saying_first(_left_out(understood), found)
         if asked.themselves or (asked.shown and found.shown):
             yield from self._alone(question, found, watch)
         elif found.shown and (question.filters.patient_ids or asked.plainly or asked.shown):
-            yield from self._beside(understood, found, watch)
+            yield from self._beside(understood, replace(found, asks_notes=asked.asks_notes), watch)
         elif question.filters.patient_ids:
             yield from self._without_films(understood, found.nothing, watch, plainly=asked.plainly)
         else:
             yield from self.inside.stream(understood.question, understood, watch)
+
+    def _is_no_one(self, question: Question) -> bool:
+        """Whether neither a note nor an image that the asker may see is of the patient whose id limits it."""
+        ids, anyone = (
+            question.filters.patient_ids,
+            replace(question, filters=Filters(scope=question.filters.scope)),
+        )
+        if len(ids) > 1 or self.images.images(images_inside(question.filters), limit=1):
+            return False
+        return not patients_by_id(anyone, self.store, ids)
 
     def _without_films(
         self, understood: UnderstoodQuestion, nothing: str, watch: Stopwatch, *, plainly: bool
@@ -183,6 +214,8 @@ class ImageAnswering:
         images_alone = not question.text.strip() or asked.like_the_asked or asked.themselves
         if not (question.filters.patient_ids or images_alone) and patients:
             self._require_no_one_else(question, patients[0])
+        if not (images_alone or patients):
+            found = _saying_first(NO_NOTE_READ, found)
         if images_alone or not patients:
             yield from self._alone(question, found, watch)
         else:
@@ -261,7 +294,7 @@ class ImageAnswering:
         patients = filters.patient_ids or ((whose,) if whose else ())
         own = tuple(film for film in films if film.description.patient_id in patients)
         said = "" if filters.patient_ids else _whose_it_is(image, whose)
-        return _that_look_like_it(films, own, said, known=bool(patients)), own
+        return _that_look_like_it(films, own, said, patients, limited=bool(filters.patient_ids)), own
 
     def _reports(
         self, films: Sequence[StoredFilm], understood: UnderstoodQuestion, told: Sequence[Hit]
@@ -386,6 +419,30 @@ def _saying_there_is_none(answer: Answer, nothing: str, *, plainly: bool) -> Ans
     return answer
 
 
+def _saying_first(words: str, found: FilmAnswer) -> FilmAnswer:
+    """The films after these words, which are said where there is none too."""
+    if not words:
+        return found
+    lead = Statement(f"{words} {found.lead.text}", ()) if found.lead else None
+    return replace(found, lead=lead, nothing=f"{words} {found.nothing}" if found.nothing else "")
+
+
+def _left_out(understood: UnderstoodQuestion) -> str:
+    """That "her" of "her latest film and the one of P100" is no one whose films are told."""
+    text, written = understood.question.text, understood.meant.asked.written
+    known = [each for each in written if each.is_id or each.sure]
+    said = _BESIDE_ANOTHER.search(text, 0, known[0].start) if known else None
+    return f'Whom "{said["said"]}" means is not known, and no film of theirs is told.' if said else ""
+
+
+def _unknown_id(understood: UnderstoodQuestion, asked: AskedFilms) -> str:
+    """The id that films are asked of and that no note has."""
+    if understood.plan.patients.whom == "id":
+        return next((each.text for each in understood.meant.asked.written if each.is_id), "")
+    words = asked.rest.split()
+    return words[0] if len(words) == 1 and _LIKE_AN_ID.fullmatch(words[0]) else ""
+
+
 def _require_same(patients: Sequence[str], whose: str) -> None:
     """Raises BadRequest where the image is another patient's than the one asked about."""
     if patients and whose and whose not in patients:
@@ -398,12 +455,9 @@ def _require_same(patients: Sequence[str], whose: str) -> None:
 
 def _of_no_one(films: StoredFilms, asked: AskedFilms, time: AskedTime) -> FilmAnswer:
     """Films of whoever it is, shown with whose they are."""
-    number = len(films.films)
-    if not number:
+    if not films.films:
         return FilmAnswer(nothing=nothing_stored(asked, films, time, patients=0))
-    first = f", the newest {IMAGES_SHOWN_MAX} shown" if number > IMAGES_SHOWN_MAX else ""
-    lead = f"{many(number, asked.called, complete=films.all_read)} stored here{first}; whose each is stands with it."
-    return FilmAnswer(Statement(lead, ()), (), _shown(films))
+    return FilmAnswer(lead_over_everyone(films, asked, time, IMAGES_SHOWN_MAX), (), _shown(films))
 
 
 def _whose_it_is(image: AskedImage, whose: str) -> str:
@@ -418,17 +472,28 @@ def _whose_it_is(image: AskedImage, whose: str) -> str:
 
 
 def _that_look_like_it(
-    films: Sequence[StoredFilm], own: Sequence[StoredFilm], whose: str, *, known: bool
+    films: Sequence[StoredFilm],
+    own: Sequence[StoredFilm],
+    whose: str,
+    patients: Sequence[str],
+    *,
+    limited: bool,
 ) -> FilmAnswer:
-    """Those of the patient are told, the others shown. `whose`: as it is said first."""
+    """Those of the patients are told, the others shown. `whose`: as it is said first. `limited`: whether those of the
+    patients alone were looked through."""
+    of = "these patients" if len(patients) > 1 else "this patient" if limited else "the patient"
     if not films:
-        return FilmAnswer(nothing=f"{whose}No image stored here looks like it.")
-    others = f"{_alike(len(films) - len(own), 'of others ' if known else '')}; whose each is stands with it."
-    if own:
-        told = f"{_alike(len(own), 'of the patient ')}, the most alike first:"
-        lead = told if len(own) == len(films) else f"{others} {told}"
+        of_them = f"film of {of}" if limited else "image stored here"
+        return FilmAnswer(nothing=f"{whose}No {of_them} looks like it.")
+    others = many(len(films) - len(own), "image")
+    if own and len(own) < len(films):
+        told = f"{_alike(len(own), f'of {of} ')}, the most alike first"
+        lead = f"{told}; {others} of others, whose each is stands with it:"
+    elif own:
+        lead = f"{_alike(len(own), f'of {of} ')}, the most alike first:"
     else:
-        lead = f"No image of the patient stored here looks like it. {others}" if known else others
+        none = f"No image of {of} stored here looks like it. " if patients else ""
+        lead = f"{none}{_alike(len(films), 'of others ' if patients else '')}; whose each is stands with it."
     hits = film_hits(StoredFilms(tuple(own)))
     return FilmAnswer(Statement(f"{whose}{lead}", ()), hits, _shown(StoredFilms(tuple(films))))
 
@@ -449,7 +514,7 @@ def _with(passages: Sequence[Hit], films: Sequence[Hit]) -> tuple[Hit, ...]:
 def _joined(answer: Answer, added: Sequence[Statement], found: FilmAnswer, watch: Stopwatch) -> Answer:
     """The notes' answer with what is said of films. Where the notes have nothing, it says so."""
     statements = [*answer.statements, *added]
-    if added and answer.outcome != "answered" and not answer.statements:
+    if found.asks_notes and added and answer.outcome != "answered" and not answer.statements:
         statements = [Statement(_NOT_IN_NOTES[answer.outcome], ()), *added]
     citations = (*answer.citations, *(each for said in added for each in said.citations))
     passages = _with(answer.passages, found.told)

@@ -82,7 +82,7 @@ def images_asked_for(
     admitted = images_inside(filters)
     most = FILMS_OF_PATIENTS_MAX if filters.patient_ids else FILMS_READ_MAX
     held = _read(images, admitted, most)
-    chosen, uncertain = _fitting(held, asked, time)
+    chosen, uncertain = _fitting(held, asked, time, filters.patient_ids)
     found = StoredFilms(uncertain=uncertain, all_read=len(held) < most)
     labelled = [film for film in chosen if asked.is_labelled(film)]
     if labelled and not time.order:
@@ -96,13 +96,24 @@ def images_asked_for(
 
 
 def _fitting(
-    held: Sequence[ImageDescription], asked: AskedFilms, time: AskedTime
+    held: Sequence[ImageDescription], asked: AskedFilms, time: AskedTime, patients: Sequence[str]
 ) -> tuple[list[ImageDescription], bool]:
-    """The films of kind, part, side and time; where none is known to be, those that may be, and that it is so."""
-    in_time = [film for film in held if is_in_time(film, time)]
+    """The films of kind, part, side and time; where none is known to be, those that may be, and that it is so.
+    The newest or oldest are of each of several `patients`."""
+    in_time = [film for film in held if is_in_time(film, time) and asked.is_without(film)]
+    if asked.label and (asked.without or (asked.narrowed and time.order)):
+        in_time = [film for film in in_time if asked.is_labelled(film)]
     fits = [(film, asked.fits(film)) for film in in_time]
     sure = [film for film, how in fits if how is Fits.YES]
-    chosen = _in_order(sure or [film for film, how in fits if how is Fits.UNKNOWN], asked, time)
+    either = sure or [film for film, how in fits if how is Fits.UNKNOWN]
+    if len(patients) > 1:
+        ordered = [
+            _in_order([film for film in either if film.patient_id == each], asked, time) for each in patients
+        ]
+        kept = {film.image_id for films in ordered for film in films}
+        chosen = [film for film in either if film.image_id in kept]
+    else:
+        chosen = _in_order(either, asked, time)
     return chosen, bool(chosen) and not sure
 
 

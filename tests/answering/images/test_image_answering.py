@@ -172,6 +172,76 @@ def test_films_of_no_one_in_particular_are_shown_and_nothing_is_said_of_anyone(w
     assert answer.text == "2 films stored here; whose each is stands with it."
 
 
+SAID = {
+    "denied": ("Show films without an effusion", [], 'No film stored here is labelled "no effusion".'),
+    "no finding": (
+        "Show films with no findings",
+        ["f-old"],
+        '1 film stored here, labelled "no finding"; whose',
+    ),
+    "denied of someone": (
+        "Show Anna Mitchell's films without a mass",
+        [],
+        'No film of this patient stored here is labelled "no mass".',
+    ),
+    "either": (
+        "Show Anna Mitchell's films with an effusion or a mass",
+        [],
+        "was not understood, and no film",
+    ),
+    "newest so labelled": (
+        "Show Anna Mitchell's first film with an effusion",
+        ["f-new"],
+        "The oldest film of this patient stored here, labelled with effusion:",
+    ),
+    "a relative": (
+        "Show the films of Anna Mitchell and of her sister",
+        ["f-new", "f-ct", "f-old", "f-odd"],
+        'Not understood, and not looked for: "sister". 4 films of this patient',
+    ),
+    "no such id": ("Show the films of P10", [], "No patient P10 is known here, and no film is shown."),
+    "compared": (
+        "Are there more films of Anna Mitchell than of Ben Okafor?",
+        ["f-knee", "f-ben", "f-new", "f-ct", "f-old", "f-odd"],
+        "4 of patient P100, 2 of patient P200. 6 films of these patients stored here:",
+    ),
+    "of each": (
+        "Show the latest films of Anna Mitchell and Ben Okafor",
+        ["f-knee", "f-new"],
+        "The newest film of these patients stored here:",
+    ),
+    "one of them has none": (
+        "Show the films of Cara Lindqvist and Ben Okafor",
+        ["f-knee", "f-ben"],
+        "0 of patient P300, 2 of patient P200.",
+    ),
+    "someone unclear": (
+        "Show her latest film and the one of Ben Okafor",
+        ["f-knee"],
+        'Whom "her" means is not known, and no film of theirs is told.',
+    ),
+    "by the report": (
+        "Show films with a pneumothorax",
+        ["f-new"],
+        "No film stored here is labelled with pneumothorax; 1 found by what their reports say; whose",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_a_condition_is_held_to_or_said_not_to_be(ward: Ward, case: str) -> None:
+    text, expected, said = SAID[case]
+    answer = ward.ask(text)
+    assert films(answer) == expected
+    assert said in answer.text
+
+
+def test_that_notes_have_nothing_is_said_where_they_were_asked(ward: Ward) -> None:
+    assert ward.ask("films of Ben Okafor").text.startswith("2 films of this patient stored here:")
+    asked = ward.ask("What is Anna Mitchell's potassium?", asked_image(1, patient_id=ANNA))
+    assert asked.text.startswith("No relevant information was found in the notes.")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -197,7 +267,10 @@ def test_an_image_alone_finds_what_looks_like_it_of_its_patient_first(ward: Ward
     answer = ward.ask("", asked_image(1, patient_id=ANNA))
     assert films(answer)[:2] == cited_films(answer)[:2] == ["f-new", "f-old"]
     assert {image.patient_id for image in answer.images if image.number} == {ANNA}
-    assert answer.text.startswith("By its header the image is of patient P100.")
+    assert answer.text.startswith(
+        "By its header the image is of patient P100. 4 images of the patient that look like"
+    )
+    assert "the most alike first; 2 images of others, whose each is stands with it:" in answer.text
     assert next(image for image in answer.images if image.patient_id == BEN).number == 0
     assert all(image.found_by == "image" and image.similarity for image in answer.images)
 
@@ -209,6 +282,7 @@ def test_of_an_image_of_no_known_patient_others_are_shown_and_no_one_is_spoken_o
         assert {"f-ct", "f-knee"} <= set(films(answer))  # of one series id, and of two patients
         assert answer.citations == ()
         assert "effusion" not in answer.text
+        assert answer.text.startswith("No note was read: it is not known whose are meant.") is bool(text)
 
 
 def test_an_image_that_is_stored_is_known_by_its_bytes(ward: Ward) -> None:
@@ -261,7 +335,7 @@ def test_where_nothing_looks_like_it_the_notes_of_the_patient_answer_and_it_is_s
     answer = ward.ask("Is there an effusion?", blank, patients=(ANNA,))
     assert answer.images == ()
     assert "Small left pleural effusion." in answer.text
-    assert answer.text.endswith("No image stored here looks like it.")
+    assert answer.text.endswith("No film of this patient looks like it.")
     alone = ward.ask("", blank)
     assert (alone.outcome, alone.reason) == ("nothing_relevant", "no_images")
 

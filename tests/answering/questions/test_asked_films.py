@@ -104,3 +104,58 @@ def test_whether_a_film_is_one_that_is_asked_for(case: str) -> None:
 def test_whether_a_film_is_labelled_so(labels: tuple[str, ...], labelled: bool) -> None:
     film = ImageDescription("i", "P1", "a", "dicom", "c", findings=labels)
     assert asked_films(plan_of("Show films with an effusion and a mass")).is_labelled(film) is labelled
+
+
+WITHOUT = {
+    "Which films have no effusion?": ("effusion",),
+    "Which films are without effusion?": ("effusion",),
+    "Show the films with a mass but without pneumothorax": ("pneumothorax",),
+    "Which patients have a chest film without effusion?": ("effusion",),
+    "Show films that don't show an effusion": ("effusion",),
+    "Show films with neither effusion nor mass": ("effusion", "mass"),
+    "Show films labelled 'no effusion'": ("effusion",),
+    "Show films with no findings": ("finding",),
+    "Are there no films of Anna Mitchell?": (),
+    "Did the CT show no bleed?": (),
+}
+
+
+@pytest.mark.parametrize("question", WITHOUT)
+def test_what_films_are_to_be_without(question: str) -> None:
+    asked = asked_films(plan_of(question))
+    assert asked.without == WITHOUT[question]
+    assert asked.label == ("mass" if "a mass" in question else "")
+    assert (asked.unclear, asked.rest) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("question", "unclear"),
+    [
+        ("Show films with an effusion or a mass", "an effusion or a mass"),
+        ("Show her films except the knee", "except the knee"),
+        ("Show films that have not been reported", "not been reported"),
+        ("Show X-rays or CTs of the chest", ""),
+    ],
+)
+def test_a_condition_that_is_not_understood_is_kept_apart(question: str, unclear: str) -> None:
+    assert asked_films(plan_of(question)).unclear == unclear
+
+
+@pytest.mark.parametrize(
+    ("labels", "denied"),
+    [
+        (("No effusion", "Mass"), True),
+        (("no evidence of effusion",), True),
+        (("effusion: negative",), True),
+        (("Effusion",), False),
+        (("no effusion", "effusion"), False),
+        (("effusion without pneumothorax",), False),
+        (("no large effusion",), False),
+        (("no change in effusion",), False),
+        (("No Finding",), False),
+        ((), False),
+    ],
+)
+def test_a_film_is_without_what_its_labels_deny(labels: tuple[str, ...], denied: bool) -> None:
+    film = ImageDescription("i", "P1", "a", "dicom", "c", findings=labels)
+    assert asked_films(plan_of("Show films without an effusion")).is_without(film) is denied

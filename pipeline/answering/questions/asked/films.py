@@ -13,7 +13,7 @@ from enum import Enum
 from functools import cache
 from types import MappingProxyType
 
-from pipeline.answering.questions.asked.patients import framed
+from pipeline.answering.questions.asked.patients import SUBJECT, framed
 from pipeline.answering.questions.asked.time import asked_time
 from pipeline.answering.questions.plan import QuestionPlan, ThingKind
 from pipeline.answering.questions.understood_parts import kind_id
@@ -103,7 +103,8 @@ _THEMSELVES = re.compile(
 """Asks for films and not for what they show: "Which films does she have?"."""
 _ASKS = re.compile(
     r"\b(?:show|list|display|open|find|get|give|pull up|search|which|what|how many|there|are|is|let|now|so|and|then"
-    r"|tell|side by side|together|newest|stored|available|every|each|more)\b",
+    r"|tell|side by side|together|newest|stored|available|every|each|more|fewer|less|most|than"
+    r"|as many|please|list of|by date)\b",
     re.IGNORECASE,
 )
 _SAYS = re.compile(r"\b(?:say|says|said|show|shows|showed|shown|see|seen|found|tell|tells)\b", re.IGNORECASE)
@@ -122,18 +123,52 @@ _NO_LABEL = re.compile(
     r"|ones?|is|are|was|were|did|does|do|has|have|had|about|with|showing|labell?ed|say|says|said|shows?|showed|shown|see"
     r"|seen|found|notes?|reports?|records?|chart|there|latest|last|first|newest|earlier|previous|prior|older|other"
     r"|change[sd]?|between|compar\w+|differen\w+|anything|something|abnormal\w*|wrong|new|findings?|results?|evidence"
-    r"|signs?|taken|made|what|which|who|when|where|why|how|can|could|please|patients?|her|hers|his|their|him|left|right|similar|views?|stored|here|in)\b"
+    r"|signs?|but|than|more|fewer|taken|made|what|which|who|when|where|why|how|can|could|please|patients?|her|hers|his|their|him|left|right|similar|views?|stored|here|in)\b"
     r"|§(?:'s)?|(?<!\w)\d[\d-]*(?!\w)",
     re.IGNORECASE,
 )
 
 
 _AND = " and "
-_NOT_SO = re.compile(r"\b(?:without|not|no|never|or|neither)\b|n['’]t\b", re.IGNORECASE)
+_NOT_SO = re.compile(
+    r"\b(?:without|not|no|never|or|nor|neither|lack(?:s|ing)?|except\w*|excluding|unless|other than|apart from|but)\b"
+    r"|n['’]t\b",
+    re.IGNORECASE,
+)
+_WITHOUT = re.compile(
+    r"\b(?:(?:but|and|that|which)\s+)*(?:(?:are|is|were|was)\s+)?"
+    r"(?:(?:with|have|has|had|having|show(?:s|ed|ing)?|labell?ed(?:\s+(?:with|as))?)\s+)?"
+    r"(?:no|neither|without|free of|negative for|lack(?:s|ing)?|never\s+show(?:s|ed)?"
+    r"|(?:(?:do|does|did)(?:\s+not|n['’]t)|not)\s+(?:show(?:ing)?|have|having|labell?ed\s+(?:with|as)))"
+    r"\s+(?P<labels>[^?.!;]+?)(?=\s+(?:(?:but|and|that)\s+)?(?:with|without|showing|have|has|labell?ed)\b|[?.!;]|\s*$)",
+    re.IGNORECASE,
+)
+"""What films are asked to be without: "films that do not show an effusion"."""
+_OF_SEVERAL = re.compile(r"\s*,\s*|\b(?:and|or|nor)\b", re.IGNORECASE)
+_LIKE_A_LABEL = re.compile(r"[^\W\d_][\w'-]*(?: [\w'-]+){0,2}")
+_NOTHING_FOUND = re.compile(r"\b(?:findings?|abnormalit(?:y|ies)|abnormal findings?)\b", re.IGNORECASE)
+_JUDGED = re.compile(r"\b(?:(?:ab)?normal|wrong|worst|best)\b", re.IGNORECASE)
+"""What no label says of a film."""
 _DENIED = re.compile(
     r"\b(?:no|not|non|without|absent|absence|negative|denie[sd]|free|normal|ruled out)\b", re.IGNORECASE
 )
 """A label with one of these words says that something is not there."""
+_DENIAL = re.compile(
+    r"(?:no|not|without|absence of|negative for|free of)(?: (?:evidence|signs?) of)?(?: an?| any)? (?P<label>.+)"
+    r"|(?P<before>.+?):? (?:absent|negative|ruled out)"
+)
+_NO_FILM = re.compile(rf"no\s+(?:\w+\s+){{0,2}}?{_FILM_WORD.pattern}", re.IGNORECASE)
+"""Asks whether there are any: "Are there no films of her?"."""
+_QUOTE = re.compile(r"(?<![\w§])['‘\"“]|['’\"”](?!\w)")
+_WHETHER = re.compile(r"\W*(?:did|does|do|is|are|was|were|has|have|had)\b", re.IGNORECASE)
+_COMPARES = re.compile(r"\b(?:more|fewer|less|most|than|compar\w+|as many)\b", re.IGNORECASE)
+_OR = re.compile(r"\bor\b", re.IGNORECASE)
+_OF_THEM = re.compile(
+    rf"(?<![\w-])(?:{_ANY}|scans?|{'|'.join(_KINDS.values())})\s+(?:of {SUBJECT}\s+)?"
+    r"(?:with|without|showing|labell?ed|(?:that|which)\s+shows?)\b",
+    re.IGNORECASE,
+)
+"""Films are told apart by what they show: "the last film with an effusion"."""
 
 
 class Fits(Enum):
@@ -165,6 +200,16 @@ class AskedFilms:
     """Words that none of this explains: where no patient is known, they may be one's name."""
     shown: bool = False
     """The films are wanted where there are any: "Show the chest X-ray"."""
+    without: tuple[str, ...] = ()
+    """What they are to be labelled as without, in the question's words."""
+    unclear: str = ""
+    """A condition of the question that is not understood, in its words: no film is told under it."""
+    narrowed: bool = False
+    """Films with the label are asked for, and not whether films have it."""
+    compared: bool = False
+    """How many there are of each patient is asked for."""
+    asks_notes: bool = False
+    """What notes say is asked for as well."""
 
     @property
     def called(self) -> str:
@@ -187,6 +232,10 @@ class AskedFilms:
         labels = [label.replace("_", " ") for label in film.findings]
         there = [label for label in labels if not _DENIED.search(label)]
         return bool(self.label) and all(_is_in(each, there) for each in self.label.split(_AND))
+
+    def is_without(self, film: ImageDescription) -> bool:
+        """Whether its labels deny each that it is asked to be without, and none of them has it."""
+        return all(_is_denied(each, film.findings) for each in self.without)
 
     def _fits_kind(self, film: ImageDescription) -> Fits:
         codes = _codes_of(film.modality)
@@ -243,7 +292,7 @@ def may_ask_of_films(question: Question) -> bool:
 def asked_films(plan: QuestionPlan) -> AskedFilms:
     """The films that a question asks for."""
     _, left = asked_time(_ONE_BEFORE.sub("the earlier one", framed(plan.text, plan.patients)))
-    text = " ".join(left.split())
+    text = " ".join(_QUOTE.sub(" ", left).split())
     kinds = tuple(kind for kind, words in _kind_words().items() if words.search(text))
     if not kinds and _SCAN.search(text):
         kinds = (_ANY_SCAN,)
@@ -252,10 +301,16 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
     others = _NOTES.search(text) is not None
     plainly = not kinds and _PLAIN.search(text) is not None
     says = not shown and _SAYS.search(text) is not None
-    label = _label_in(text)
+    without, left = _without_in(text)
+    label = _label_in(left)
     if not label and plan.finding and not _NOT_SO.search(text):
         label = _as_label(plan.finding)
     themselves = shown or (not label and _THEMSELVES.match(text) is not None)
+    if not plainly and _WHETHER.match(text):
+        without = ()  # whether a film shows none is told by each film's labels
+    judged = [found.group() for found in _JUDGED.finditer(left)]
+    unexplained = _other_words(_as_label(_ASKS.sub(" ", _NO_FILM.sub(" ", left))), label).split()
+    rest = " ".join(dict.fromkeys([*judged, *unexplained]))
     return AskedFilms(
         kinds=kinds,
         parts=_parts_in(text),
@@ -265,8 +320,13 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
         like_the_asked=_LIKE.search(text) is not None,
         themselves=plainly and not others and not says and themselves,
         plainly=plainly,
-        rest=_without(_as_label(_ASKS.sub(" ", text)), label),
+        rest=rest,
         shown=shown and not others,
+        without=without,
+        unclear=_unclear_in(left),
+        narrowed=shown or themselves or _OF_THEM.search(text) is not None,
+        compared=_COMPARES.search(text) is not None,
+        asks_notes=others or says or bool(label or rest),
     )
 
 
@@ -296,15 +356,64 @@ def _codes_of(modality: str) -> frozenset[str]:
     )
 
 
+def _without_in(text: str) -> tuple[tuple[str, ...], str]:
+    """What films are to be without, and the text that is left. A part that is no such condition stays in the text."""
+    found: list[str] = []
+
+    def taken(condition: re.Match[str]) -> str:
+        said = [_denied_label(each) for each in _OF_SEVERAL.split(condition["labels"])]
+        labels = [each for each in said if each]
+        if not labels or not all(map(_LIKE_A_LABEL.fullmatch, labels)):
+            return condition.group()
+        found.extend(labels)
+        return " "
+
+    left = _WITHOUT.sub(taken, text)
+    return tuple(found), left
+
+
+def _denied_label(words: str) -> str:
+    return _as_label(words) or ("finding" if _NOTHING_FOUND.search(words) else "")
+
+
+def _unclear_in(text: str) -> str:
+    """The condition of a text that says "not" or "or" of what films are to show, and is not understood."""
+    said = _NOT_SO.search(text)
+    if said is None:
+        return ""
+    if said.group().lower() == "or":
+        labels = (found["label"] for found in _LABEL.finditer(_SHOWN.sub(" ", text)))
+        return next((each for each in labels if len(list(filter(_as_label, _OR.split(each)))) > 1), "")
+    if _NO_FILM.match(text, said.start()):
+        return ""
+    return text[said.start() :].strip(" ?.!").replace(f"{SUBJECT}'s ", "").replace(SUBJECT, "").strip()
+
+
 def _label_in(text: str) -> str:
     """What films are to be labelled with: "effusion" of "What did the films say about the effusion?"."""
     if _NOT_SO.search(text):
-        return ""  # films without it are no films with it: all are told, each with its labels
+        return ""  # films without it are no films with it
     asked = _SHOWN.sub(" ", text)  # "Show me" is no "shows"
     return next((label for found in _LABEL.finditer(asked) if (label := _as_label(found["label"]))), "")
 
 
-def _without(words: str, label: str) -> str:
+def _is_denied(asked_for: str, labels: Sequence[str]) -> bool:
+    """Whether a label says of this, and of nothing narrower, that it is not there, and none says that it is."""
+    said = [" ".join(label.replace("_", " ").lower().split()) for label in labels]
+    wanted = _same_words(asked_for)
+    there = [label for label in said if not _DENIED.search(label)]
+    return not _is_in(asked_for, there) and any(
+        _same_words(found["label"] or found["before"]) == wanted
+        for found in map(_DENIAL.fullmatch, said)
+        if found is not None
+    )
+
+
+def _same_words(words: str) -> frozenset[str]:
+    return frozenset(word.removesuffix("s") for word in words.lower().split())
+
+
+def _other_words(words: str, label: str) -> str:
     """Words but those of a label, and without what is no word."""
     known = set(label.lower().split())
     return " ".join(word for word in re.findall(r"\w[\w'-]*", words) if word.lower() not in known)
