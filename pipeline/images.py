@@ -272,6 +272,7 @@ def found_image(image: ImageDescription, found_by: FoundBy, similarity: float | 
         similarity=similarity,
         found_by=found_by,
         date_is_shifted=date_is_shifted(image),
+        content_hash=image.content_hash,
     )
 
 

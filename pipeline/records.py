@@ -561,6 +561,8 @@ class FoundImage:
     number: int = 0
     """Of its citation; 0 where no statement cites it."""
     date_is_shifted: bool = False
+    content_hash: str = ""
+    """Of its original, to know later whether it is the same one."""
 
 
 ASKED_IMAGE = "asked"

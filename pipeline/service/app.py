@@ -188,7 +188,7 @@ def _open_services(
         costly=("embedder", "generator", "ranker"),
     )
     images = StoredImages(corpus)
-    history = open_history(state, access.audit, settings, corpus.visible, images.seen)
+    history = open_history(state, access.audit, settings, corpus.visible, images.seen, corpus.holders)
     queue = AnswerQueue(corpus, history.conversations, prices_of(settings), service)
 
     def question_ended(record: AnswerRecord) -> None:

@@ -264,6 +264,7 @@ def _images(images: Sequence[FoundImage]) -> dict[str, Any]:
                 "found_by": each.found_by,
                 "similarity": None if each.similarity is None else round(each.similarity, 6),
                 "number": each.number,
+                "content_hash": each.content_hash,
             }
             for each in images
         ]

@@ -8,7 +8,7 @@ from pipeline.config import Settings
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.audit.receipts import Receipts
 from pipeline.service.conversations.feedback import FeedbackStore
-from pipeline.service.conversations.store import Conversations, ImageSight, Sight
+from pipeline.service.conversations.store import Conversations, Holders, ImageSight, Sight
 from pipeline.service.database.engine import State
 from pipeline.service.jobs.records import JobHistory
 
@@ -29,13 +29,14 @@ def open_history(
     settings: Settings,
     sight: Sight,
     image_sight: ImageSight = lambda ids, scope: {},
+    holders: Holders = lambda ids: {},
 ) -> History:
     """The parts, writing to that audit log. `sight`, `image_sight`: which notes and images a scope admits at this
-    moment."""
+    moment. `holders`: whose notes are."""
     receipts = Receipts(state, audit)
     return History(
         receipts=receipts,
-        conversations=Conversations(state, audit, receipts, settings.service, sight, image_sight),
+        conversations=Conversations(state, audit, receipts, settings.service, sight, image_sight, holders),
         feedback=FeedbackStore(state, audit, receipts),
         jobs=JobHistory(state, audit),
     )

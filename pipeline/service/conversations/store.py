@@ -3,8 +3,9 @@
 Someone else's conversation, a deleted one and one that never was are the same: not known. Each question and each
 answer is one transaction with its receipt and its row of the audit log. An answer that quotes a note which its owner
 may no longer see, or, for a user who may not see everything, a note that is gone, is not shown again; an image that was
-shown next to an answer is looked up again, and left out where it is out of sight. Knows no model,
-no store and no page: the caller hands in which notes a scope admits now.
+shown next to an answer is looked up again, and left out where it is out of sight. Nor is an answer shown again, to
+anyone, that quotes a note which is another patient's now, or an image that is another patient's or is not what it was.
+Knows no model, no store and no page: the caller hands in which notes a scope admits now, and whose they are.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sqlalchemy.orm import Session
 from pipeline.answering.follow_up import patients_of
 from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest
-from pipeline.images import found_image
+from pipeline.images import found_image, image_text
 from pipeline.imaging.records import ImageDescription
 from pipeline.records import ASKED_IMAGE, AccessScope, Question, UnderstoodPart
 from pipeline.service.audit.chain import Actor, AuditLog, sha256
@@ -51,6 +52,8 @@ Sight: TypeAlias = Callable[[AbstractSet[str], AccessScope], AbstractSet[str]]
 """Of these notes and images, by id, those that the scope admits at this moment."""
 ImageSight: TypeAlias = Callable[[AbstractSet[str], AccessScope], Mapping[str, ImageDescription]]
 """Of these images those that the scope admits at this moment, with what is known of them now."""
+Holders: TypeAlias = Callable[[AbstractSet[str]], Mapping[str, str]]
+"""Whose these notes are at this moment, by id; without those that are not there."""
 
 # Made once: putting a statement together costs more than running it.
 _TABLE = table_of(Conversation).c
@@ -93,7 +96,7 @@ class ConversationMessage:
     receipt_id: str | None
     created_at: dt.datetime
     withheld: bool = False
-    """It quotes a note that its owner may not see any more."""
+    """It quotes what its owner may not see any more, or what is another patient's by now, or not what it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,35 @@ class FinishedTurn:
     receipt_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class NowKnown:
+    """What is known at this moment of what a conversation quotes and shows."""
+
+    out_of_sight: AbstractSet[str]
+    """Notes and images that are quoted, and gone or not admitted any more."""
+    images: Mapping[str, ImageDescription]
+    """Those that are in sight."""
+    holders: Mapping[str, str]
+    """Whose the notes are that are quoted and there."""
+
+    def is_as_told(self, citation: Mapping[str, Any]) -> bool:
+        """Whether what was quoted is still of that patient; of an image, whether it still says so."""
+        told, patient_id = str(citation["resource_id"]), str(citation["patient_id"])
+        if told not in self.images:
+            return self.holders.get(told, patient_id) == patient_id
+        image = self.images[told]
+        quoted = storable(image_text(image)[citation["start"] : citation["end"]])
+        return (image.patient_id, image.date, quoted) == (patient_id, citation["date"], citation["quote"])
+
+    def is_as_shown(self, image: Mapping[str, Any]) -> bool:
+        """Whether an image is in sight, of the same patient, and the same file."""
+        now = self.images.get(image["image_id"])
+        if now is None or now.patient_id != image["patient_id"]:
+            return False
+        hash_then = image.get("content_hash") or now.content_hash
+        return bool(hash_then == now.content_hash)
+
+
 class Conversations:
     """The conversations of one state."""
 
@@ -129,6 +161,7 @@ class Conversations:
         settings: ServiceSettings,
         sight: Sight,
         image_sight: ImageSight = lambda ids, scope: {},
+        holders: Holders = lambda ids: {},
     ) -> None:
         self._state = state
         self._audit = audit
@@ -136,6 +169,7 @@ class Conversations:
         self._settings = settings
         self._sight = sight
         self._image_sight = image_sight
+        self._holders = holders
         self._unclear: dict[tuple[str, str], None] = {}  # the last ones, in their order
         self._unclear_lock = threading.Lock()
 
@@ -206,9 +240,17 @@ class Conversations:
             ).all()
         out_of_sight = self._out_of_sight(messages, scope)
         shown = {each["image_id"] for message in messages for each in _images(message.content)}
-        images = self._image_sight(shown, scope) if shown else {}
+        films = {
+            each["resource_id"]
+            for message in messages
+            for each in _citations(message.content)
+            if _is_film(each)
+        }
+        images = self._image_sight(shown | films, scope) if shown | films else {}
+        notes = {each["resource_id"] for message in messages for each in _citations(message.content)} - films
+        now = NowKnown(out_of_sight, images, self._holders(notes) if notes else {})
         return ConversationTranscript(
-            _summary(conversation), [_said(message, scope, out_of_sight, images) for message in messages]
+            _summary(conversation), [_said(message, scope, now) for message in messages]
         )
 
     def _out_of_sight(self, messages: Sequence[Message], scope: AccessScope) -> AbstractSet[str]:
@@ -388,22 +430,25 @@ def _count(session: StateSession, conversation_id: str, messages: int) -> None:
     session.transaction.execute(_COUNT, {"which": conversation_id, "to_number": messages, "at": now()})
 
 
-def _said(
-    message: Message,
-    scope: AccessScope,
-    out_of_sight: AbstractSet[str],
-    images: Mapping[str, ImageDescription],
-) -> ConversationMessage:
-    withheld = not all(
-        each["resource_id"] not in out_of_sight and scope.admits(each["domain"], each["patient_id"])
-        for each in _citations(message.content)
+def _said(message: Message, scope: AccessScope, now: NowKnown) -> ConversationMessage:
+    content = message.content
+    cited = _citations(content)
+    films = {each["resource_id"] for each in cited if _is_film(each)} & now.images.keys()
+    withheld = not (
+        all(
+            each["resource_id"] not in now.out_of_sight
+            and scope.admits(each["domain"], each["patient_id"])
+            and now.is_as_told(each)
+            for each in cited
+        )
+        and all(now.is_as_shown(each) for each in _images(content) if each["image_id"] in films)
     )
     return ConversationMessage(
         id=message.id,
         number=message.number,
         author="person" if message.author == "person" else "chartwell",
         text="" if withheld else message.text,
-        content=None if withheld else _with_images(_understood_within(message.content, scope), images),
+        content=None if withheld else _with_images(_understood_within(content, scope), now),
         receipt_id=message.receipt_id,
         created_at=message.created_at,
         withheld=withheld,
@@ -423,19 +468,18 @@ def _understood_within(content: Mapping[str, Any] | None, scope: AccessScope) ->
     return {**content, "understood": kept} if len(kept) < len(parts) else content
 
 
-def _with_images(
-    content: Mapping[str, Any] | None, images: Mapping[str, ImageDescription]
-) -> Mapping[str, Any] | None:
-    """An answer with the images that it showed, as far as they are still in sight and of the same patient, in the words
-    of now; and with what a model saw in those alone."""
+def _with_images(content: Mapping[str, Any] | None, now: NowKnown) -> Mapping[str, Any] | None:
+    """An answer with the images that it showed, as far as they are still in sight, the same and of the same patient, in
+    the words of now; and with what a model saw in those alone."""
     if not content or not ("images" in content or "seen" in content):
         return content
     found = [
         replace(
-            found_image(images[each["image_id"]], each["found_by"], each["similarity"]), number=each["number"]
+            found_image(now.images[each["image_id"]], each["found_by"], each["similarity"]),
+            number=each["number"],
         )
         for each in _images(content)
-        if each["image_id"] in images and images[each["image_id"]].patient_id == each["patient_id"]
+        if now.is_as_shown(each)
     ]
     told = {ASKED_IMAGE, *(each.image_id for each in found)}
     seen = [each for each in content.get("seen", ()) if each["image_id"] in told]
@@ -451,6 +495,11 @@ def _citations(content: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
     """What an answer quotes, with domain and patient of the note as it was then."""
     statements = content["statements"] if content else ()
     return [citation for statement in statements for citation in statement["citations"]]
+
+
+def _is_film(citation: Mapping[str, Any]) -> bool:
+    """Whether a citation is of an image."""
+    return bool(citation.get("locator", {}).get("kind") == "image_region")
 
 
 def _summary(row: Conversation) -> Summary:

@@ -18,7 +18,7 @@ from pipeline.answering.shapes.suggestions import SuggestedQuestion, suggested_q
 from pipeline.config import Settings
 from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
-from pipeline.records import AccessScope, Document, Question, SearchResult
+from pipeline.records import EVERYTHING, AccessScope, Document, Question, SearchResult
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service.errors import NotKnown, NotReady
 from pipeline.service.problems import recorded
@@ -129,6 +129,12 @@ class LiveCorpus:
                 if visible_note(store, each, scope) is not None
                 or (images is not None and images.image(each, scope) is not None)
             }
+
+    def holders(self, resource_ids: AbstractSet[str]) -> dict[str, str]:
+        """Whose these notes are now, by id; without those that are not there."""
+        with self.answering() as answering:
+            found = [visible_note(answering.store, each, EVERYTHING) for each in sorted(resource_ids)]
+        return {each.resource_id: each.patient_id for each in found if each is not None}
 
     def without_notes(self, patient_ids: Iterable[str], scope: AccessScope) -> list[str] | None:
         """Of these patients those who have no note that `scope` admits, in order; None where notes cannot be

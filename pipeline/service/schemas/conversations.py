@@ -53,7 +53,10 @@ class MessageOut(BaseModel):
     )
     receipt_id: str | None
     created_at: datetime
-    withheld: bool = Field(description="it quotes a note that you may not see any more, or that is gone")
+    withheld: bool = Field(
+        description="it quotes a note that you may not see any more or that is gone, what is another patient's by now, "
+        "or an image that has changed"
+    )
 
     @classmethod
     def of(cls, said: ConversationMessage) -> MessageOut:

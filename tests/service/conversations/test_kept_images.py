@@ -7,10 +7,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from pipeline.config import Settings
-from pipeline.images import found_image
+from pipeline.images import IMAGE_TYPE, found_image, image_text
 from pipeline.imaging.records import ImageDescription
-from pipeline.records import ASKED_IMAGE, EVERYTHING, AccessScope, Seen
+from pipeline.locators import ImageRegion
+from pipeline.records import ASKED_IMAGE, EVERYTHING, AccessScope, Citation, Seen, Statement
 from pipeline.service.access.factory import Access
 from pipeline.service.audit.chain import SystemActor
 from pipeline.service.audit.receipts import AnswerRecord
@@ -93,3 +96,59 @@ def test_an_answer_of_an_earlier_release_is_read_as_it_was(history: History) -> 
     assert "images" not in content
     assert "seen" not in content
     assert history.receipts.get(whole.question_id).record["version"] == 2
+
+
+TOLD = replace(image("film-1", findings=("effusion",)), date="2021-05-10", modality="DX", body_part="CHEST")
+
+
+def kept_from_a_film(history: History, started_from: AnswerRecord) -> str:
+    """The conversation of an answer that cites TOLD."""
+    text = image_text(TOLD)
+    region = ImageRegion("s", TOLD.image_id, 1, 0, 0, 9, 9)
+    cited = Citation(
+        1, TOLD.image_id, TOLD.patient_id, IMAGE_TYPE, TOLD.date, 0.5, 0, len(text), text, region
+    )
+    whole = replace(started_from, statements=(Statement(f"{text} [1]", (cited,)),))
+    whole.images = (replace(found_image(TOLD, "metadata"), number=1),)
+    begun = history.conversations.begin(ANNA, whole.question, whole.question_id)
+    history.conversations.end(ANNA, begun.conversation_id, whole)
+    return begun.conversation_id
+
+
+@pytest.mark.parametrize(
+    ("changed", "withheld"),
+    [
+        ({}, False),
+        ({"view": "", "metadata": {"window": "1 2"}}, False),
+        ({"patient_id": "p-2"}, True),
+        ({"findings": ()}, True),
+        ({"findings": ("hernia",)}, True),
+        ({"date": "2022-05-10"}, True),
+        ({"content_hash": "1" * 64}, True),
+    ],
+)
+def test_an_answer_from_a_film_that_is_not_what_it_was_is_withheld_from_everyone(
+    state: State, settings: Settings, access: Access, shelf: Shelf, changed: dict[str, Any], withheld: bool
+) -> None:
+    films = Films()
+    films.all["film-1"] = TOLD
+    history = open_history(state, access.audit, settings, shelf.visible, films.seen)
+    conversation = kept_from_a_film(history, given())
+    films.all["film-1"] = replace(TOLD, **changed)
+    answer = history.conversations.get(ANNA, conversation, EVERYTHING).messages[1]
+    assert answer.withheld is withheld
+    exported = str(history.conversations.export(ANNA, conversation, EVERYTHING))
+    assert ("labelled with: effusion" not in exported) is withheld
+
+
+@pytest.mark.parametrize(("holder", "withheld"), [("p-1", False), ("p-2", True), (None, False)])
+def test_an_answer_from_a_note_of_another_patient_by_now_is_withheld_from_everyone(
+    state: State, settings: Settings, access: Access, shelf: Shelf, holder: str | None, withheld: bool
+) -> None:
+    holders = {} if holder is None else {"note-1": holder}
+    history = open_history(state, access.audit, settings, shelf.visible, holders=lambda ids: holders)
+    whole = given()
+    begun = history.conversations.begin(ANNA, whole.question, whole.question_id)
+    history.conversations.end(ANNA, begun.conversation_id, whole)
+    found = history.conversations.get(ANNA, begun.conversation_id, EVERYTHING)
+    assert found.messages[1].withheld is withheld
