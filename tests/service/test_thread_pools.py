@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
 from argon2 import PasswordHasher
+from starlette.requests import Request
+from starlette.types import Message
 
 from pipeline.service.access.policy import DEMO
+from pipeline.service.errors import Busy
 from pipeline.service.middleware import cookies
-from pipeline.service.thread_pools import STRANGERS_AT_ONCE, WAITING_MAX
+from pipeline.service.questions.streaming import ClientGone
+from pipeline.service.thread_pools import STRANGERS_AT_ONCE, WAITING_MAX, Lane
 from tests.service.running import PASSWORD, Running, running, settings_in
 
 CROWD = 80
@@ -146,3 +152,43 @@ def test_somebody_known_who_asks_again_and_again_for_what_they_may_not(slow: Run
     for _ in range(10):
         assert client.get("/v1/people").status_code == 403
     assert slow.access.audit.anchor().number - before == 1
+
+
+def test_what_has_begun_keeps_its_slot_when_its_client_leaves() -> None:
+    done: list[str] = []
+    begun, end = threading.Event(), threading.Event()
+
+    def hashing() -> None:
+        begun.set()
+        end.wait(10)
+        done.append("first")
+
+    async def both() -> None:
+        lane = Lane(1, waiting_max=1)
+        first = asyncio.ensure_future(lane.run(_leaving_when(begun), hashing))
+        with pytest.raises(ClientGone):
+            await first
+        second = asyncio.ensure_future(lane.run(_leaving_when(end), lambda: done.append("second")))
+        await asyncio.sleep(0.1)
+        assert not done
+        third = asyncio.ensure_future(lane.run(_leaving_when(begun), lambda: done.append("third")))
+        with pytest.raises(Busy):
+            await third
+        end.set()
+        await asyncio.wait({second}, timeout=10)
+
+    try:
+        asyncio.run(both())
+    finally:
+        end.set()
+    assert done[0] == "first"
+    assert "third" not in done
+
+
+def _leaving_when(event: threading.Event) -> Request:
+    async def receive() -> Message:
+        while not event.is_set():
+            await asyncio.sleep(0.005)
+        return {"type": "http.disconnect"}
+
+    return Request({"type": "http"}, receive)
