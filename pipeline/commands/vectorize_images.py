@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -84,6 +85,12 @@ def images(
             help="CSV or JSON Lines: image, patient, study, date, modality, body part, findings, report id; repeatable",
         ),
     ] = None,
+    without_metadata: Annotated[
+        bool,
+        typer.Option(
+            help="take images that no table has a row for, also those of which an earlier one had more"
+        ),
+    ] = False,
     date_order: Annotated[
         DateOrder | None,
         typer.Option(help="which number comes first in a table's dates like 03/04/2024: day or month"),
@@ -156,7 +163,9 @@ def images(
             sources.seen,
             quiet=json_output,
             lines=progress_lines,
-            retry_failed=retry_failed,
+            retry_failed=retry_failed or without_metadata,
+            tables=sources.tables,
+            without_tables=without_metadata,
         ) as (indexing, corpus):
             if not resume:
                 corpus.embedder.check()
@@ -214,11 +223,18 @@ def open_images(
     quiet: bool,
     lines: bool = False,
     retry_failed: bool = False,
+    tables: ImageTables | None = None,
+    without_tables: bool = False,
 ) -> Iterator[tuple[Indexing, ImageCorpus]]:
-    """The flow over images, ready to run."""
+    """The flow over images, ready to run. `without_tables`: as `ImageMaterial`."""
     with ExitStack() as stack:
         stack.enter_context(writing(settings.data_dir))
         corpus = stack.enter_context(open_image_corpus(settings))
+        rows = tables or ImageTables()
+        material = replace(
+            corpus.material, without_tables=without_tables, has_row=lambda path: rows.row(path) is not None
+        )
+        corpus = replace(corpus, material=material)
         telemetry = stack.enter_context(open_run_telemetry(settings))
         rejections = stack.enter_context(RejectionLog(rejections_file, "images"))
         shown = stack.enter_context(

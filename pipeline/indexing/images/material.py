@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -20,6 +20,7 @@ from pipeline.errors import StoreRejectedRow, UnreadableImage
 from pipeline.images import EmbeddedImage, ImageFilters, Thumbnail
 from pipeline.imaging.files import ImageFile, ImageMetadata
 from pipeline.imaging.records import DATE_LEFT_OUT, ISSUER, LEFT_OUT, ImageDescription
+from pipeline.indexing.images.tables import of_folders
 from pipeline.indexing.material import Piece
 from pipeline.ports import ImageEmbedder, ImageStore, Ledger
 from pipeline.readers.sources import by_name
@@ -32,6 +33,15 @@ CLEANING_VERSION = 3
 """Part of every image's recipe: where another judgement decides what is left out, images are read again."""
 IMAGE_VERSION = 1
 """Part of every image's recipe: a change of reading or preparation that moves vectors raises it."""
+
+
+_ONLY_OF_TABLES = {
+    "findings": "findings",
+    "report_id": "report",
+    "encounter_id": "encounter",
+    "domain": "domain",
+}
+"""Fields that no header gives, as people call them."""
 
 
 class Preparation(Protocol):
@@ -66,6 +76,12 @@ class ImageMaterial:
     """Values of tables that were left out, because they may name someone, by the hash of the image."""
     undated: dict[str, str] = field(default_factory=dict)
     """Images without a date although one is written, and why (`DATE_LEFT_OUT`), by the hash."""
+    without_tables: bool = False
+    """An image that no table speaks of is taken, also where an earlier run had something of it from one."""
+    has_row: Callable[[str], bool] = lambda _: False
+    """Whether a table of this run has a row for the file at a path."""
+    _silenced: dict[str, UnreadableImage] = field(default_factory=dict)
+    """Why images are not taken of which an earlier run had more, by the hash."""
     _of_this_run: set[str] = field(default_factory=set)
     """Patients whose id was seen to come from the issuer that is known."""
     _begun: dict[str, Future[PreparedImage | UnreadableImage]] = field(default_factory=dict)
@@ -93,18 +109,20 @@ class ImageMaterial:
 
     def prepare(self) -> None:
         self._of_this_run.clear()
+        self._silenced.clear()
         self.images.prepare(self.embedder.space)
 
     def begin(self, staged: Sequence[StagedMaterial]) -> None:
-        for reference in staged:
-            assert isinstance(reference, ImageReference)
-            if reference.refused:
+        references = [each for each in staged if isinstance(each, ImageReference) and not each.refused]
+        self._silenced.update(self._silent(references))
+        for reference in references:
+            if reference.content_hash in self._silenced:
                 continue
             self._begun[reference.content_hash] = self.preparation.submit(image_file(reference))
 
     def split(self, staged: StagedMaterial) -> Sequence[Piece]:
         assert isinstance(staged, ImageReference)
-        if (error := refusal(staged)) is not None:
+        if (error := refusal(staged) or self._silenced.get(staged.content_hash)) is not None:
             raise error
         begun = self._begun.pop(staged.content_hash, None)
         outcome = (begun or self.preparation.submit(image_file(staged))).result()
@@ -114,6 +132,20 @@ class ImageMaterial:
         self._require_one_issuer(outcome.description)
         self._note_losses(staged.content_hash, outcome.description)
         return [PreparedPiece(staged.content_hash, self._text(staged), outcome)]
+
+    def _silent(self, references: Sequence[ImageReference]) -> dict[str, UnreadableImage]:
+        """Those that no table of this run speaks of, and of which what is stored has something that only a table says:
+        what a person gave must not go because a run was told less."""
+        rowless = [
+            each.content_hash for each in references if not (self.has_row(each.path) or _has_values(each))
+        ]
+        if self.without_tables or not rowless:
+            return {}
+        stored = self.images.descriptions(self.images.images_of(rowless))
+        said = {each.content_hash: _of_tables(each) for each in stored.values()}
+        given = {each.content_hash: each.given for each in references}
+        lost = {key: [name for name in names if not given[key].get(name)] for key, names in said.items()}
+        return {key: _no_row(names) for key, names in lost.items() if names}
 
     def _require_one_issuer(self, description: ImageDescription) -> None:
         """Two hospitals give one number to two people. The first counts as long as an image of that patient is stored,
@@ -269,6 +301,27 @@ def settings_in_words(*settings: Any) -> str:
     """A short name of settings that a stored form depends on."""
     written = json.dumps([each.model_dump(mode="json") for each in settings], sort_keys=True)
     return hashlib.sha256(written.encode()).hexdigest()[:16]
+
+
+def _has_values(reference: ImageReference) -> bool:
+    """Whether more is said of the image than its folders say."""
+    folders = asdict(of_folders(reference.path))
+    said = {**reference.given, "patient_id": reference.patient_id}
+    return any(value and folders.get(name) != value for name, value in said.items())
+
+
+def _of_tables(description: ImageDescription) -> list[str]:
+    return [name for name in _ONLY_OF_TABLES if getattr(description, name)]
+
+
+def _no_row(lost: Sequence[str]) -> UnreadableImage:
+    names = ", ".join(_ONLY_OF_TABLES[name] for name in lost)
+    return UnreadableImage(
+        "No table of this run has a row for the image, and an earlier one had.",
+        remedy=f"It is stored with its {names}, and stays so. Give that table again (--metadata FILE), with a row for "
+        "this file; to take the image without: --without-metadata.",
+        kind="row-gone",
+    )
 
 
 def _prepared(piece: Piece) -> PreparedImage:

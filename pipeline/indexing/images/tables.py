@@ -71,9 +71,9 @@ class ImageTables:
         """What is said of the image at `path`: by its path below the folder, its name, or its name without suffixes."""
         key = self.row(path)
         if key is None:
-            return _of_folders(path)
+            return of_folders(path)
         self.used.add(key)
-        return _with_defaults(self.rows[key], _of_folders(path))
+        return _with_defaults(self.rows[key], of_folders(path))
 
     def row(self, path: str) -> str | None:
         """What the row that fits the file best calls it; None where none does. It may fit other files as well."""
@@ -86,11 +86,11 @@ class ImageTables:
     def patient(self, path: str) -> str:
         """Whose image the file is by its row, else by its folders; "" where neither says."""
         key = self.row(path)
-        return (self.rows[key].patient_id if key is not None else "") or _of_folders(path).patient_id
+        return (self.rows[key].patient_id if key is not None else "") or of_folders(path).patient_id
 
     def is_confirmed(self, key: str, path: str) -> bool:
         """Whether the file's folders name the patient of the row."""
-        return bool(self.rows[key].patient_id) and self.rows[key].patient_id == _of_folders(path).patient_id
+        return bool(self.rows[key].patient_id) and self.rows[key].patient_id == of_folders(path).patient_id
 
     def add(self, path: Path) -> None:
         """Read one table. Raises InputMissing, InputUnusable."""
@@ -231,7 +231,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
-def _of_folders(path: str) -> ImageMetadata:
+def of_folders(path: str) -> ImageMetadata:
     """What MIMIC-CXR's folders say; nothing where these are others. A file's name that is not of its ids' shape may be
     a person's, and is no id."""
     pure = PurePath(path)
