@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from pipeline import logs
+from pipeline.answering.images.similar_images import image_vector
 from pipeline.commands.console import (
     EXIT_INTERRUPTED,
     EXIT_SOME_REJECTED,
@@ -35,9 +36,8 @@ from pipeline.commands.index_inputs import require_one_taken, require_outside
 from pipeline.commands.progress import observer_for
 from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import serving_settings, writing
-from pipeline.errors import InputUnusable, UnreadableImage
+from pipeline.errors import InputUnusable
 from pipeline.images import EVERY_IMAGE, ImageHit
-from pipeline.imaging.files import ImageFile
 from pipeline.imaging.records import ImageFormat
 from pipeline.indexing.flow import Indexing, Observer, RunCounts
 from pipeline.indexing.identity import is_of_sources
@@ -62,6 +62,7 @@ from pipeline.wiring import (
     open_image_store,
     open_ledger,
     open_store,
+    prepare_asked_image,
 )
 
 FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
@@ -366,9 +367,5 @@ def _search(corpus: ImageCorpus, settings: Settings, inputs: Sequence[str], aske
         if reference is None:
             return []
         path = Path(reference.path)
-    with open_image_preparation(settings) as preparation:
-        ((_, outcome),) = preparation.prepare([ImageFile(path)])
-    if isinstance(outcome, UnreadableImage):
-        raise outcome
-    vector = corpus.embedder.embed_images([outcome.content])[0]
+    vector = image_vector(prepare_asked_image(path, settings), corpus.embedder, corpus.images)
     return corpus.images.search(vector, HITS_SHOWN, EVERY_IMAGE)

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
+from pipeline.errors import BadRequest
 from pipeline.images import MODALITIES_CALLED, ImageFilters, found_image
 from pipeline.imaging.records import ImageDescription
 from pipeline.records import AccessScope, AskedImage, FoundImage
@@ -233,8 +234,14 @@ def open_film(services: Services, principal: Principal, image_id: str, frame: in
 
 
 def _slices(services: Services, principal: Principal, description: ImageDescription) -> int:
-    """Of how many slices its series is, as far as the person may see them."""
-    return slices_in(services.images.series(description, principal.scope)) if is_slice(description) else 1
+    """Of how many slices its series is, as far as the person may see them; 1 where the study is too large for its
+    series to be put together."""
+    if not is_slice(description):
+        return 1
+    try:
+        return slices_in(services.images.series(description, principal.scope))
+    except BadRequest:
+        return 1  # the film is shown by itself: it is what the refusal advises
 
 
 def films_of(services: Services, principal: Principal, patient_id: str) -> tuple[FilmGroup, ...]:

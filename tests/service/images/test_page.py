@@ -87,6 +87,15 @@ def test_a_film_says_whose_it_is_and_leads_to_its_report(shown: Gallery, everyon
     assert "none that you can see" in everyone.get(address(shown, "ct1.dcm"), headers=PART).text
 
 
+def test_a_slice_of_a_study_too_large_for_series_is_shown_by_itself(
+    shown: Gallery, everyone: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.service.images.stored.SERIES_MAX", 3)
+    opened = everyone.get(address(shown, "ct1.dcm"), headers=PART)
+    assert opened.status_code == 200, opened.text
+    assert 'data-series="1"' in opened.text
+
+
 @pytest.mark.parametrize(("name", "slices"), [("ct1.dcm", 4), ("a0.png", 1)])
 def test_slices_are_those_of_a_series(
     shown: Gallery, everyone: httpx2.Client, name: str, slices: int
