@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -84,9 +85,7 @@ class ImageQuery(BaseModel):
     def filters(self, scope: AccessScope) -> ImageFilters:
         """The filters asked for, within what the person may see. Raises BadRequest where the period ends before it
         begins."""
-        since = self.since.isoformat() if self.since else None
-        until = self.until.isoformat() if self.until else None
-        Period.of(since, until)
+        since, until = _days(self.since, self.until)
         return ImageFilters(
             patient_ids=tuple(self.patient_id),
             domains=tuple(self.domain),
@@ -98,6 +97,13 @@ class ImageQuery(BaseModel):
             until=until,
             scope=scope,
         )
+
+
+def _days(since: date | None, until: date | None) -> tuple[str | None, str | None]:
+    """As filters have them. Raises BadRequest where the period ends before it begins."""
+    first, last = since.isoformat() if since else None, until.isoformat() if until else None
+    Period.of(first, last)
+    return first, last
 
 
 class ImageOut(BaseModel):
@@ -245,9 +251,7 @@ class ImageFilterFields(Body):
 
     def filters(self, scope: AccessScope) -> ImageFilters:
         """As `ImageQuery.filters`."""
-        since = self.since.isoformat() if self.since else None
-        until = self.until.isoformat() if self.until else None
-        Period.of(since, until)
+        since, until = _days(self.since, self.until)
         return ImageFilters(
             patient_ids=tuple(self.patient_ids),
             modalities=tuple(self.modalities),

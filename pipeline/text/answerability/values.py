@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 
 from pipeline.text.structure.list_items import without_mark
@@ -211,11 +212,18 @@ _PATTERNS = MappingProxyType(
 _DAYS = re.compile(
     r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|june|july|august", re.IGNORECASE
 )
-_DRUG_NAME = re.compile(
-    rf"{_BEFORE}(?:{_LEXICON[ValueKind.DRUG][_LEXICON[ValueKind.DRUG].index('aspirin') :]}"
-    rf"|{'|'.join(sorted(all_drugs() | all_brands()))}){_AFTER}",
-    re.IGNORECASE,
-)
+
+
+@cache
+def _drug_names() -> re.Pattern[str]:
+    """Compiled by the first sentence that says that a drug was begun: it has thousands of letters."""
+    written = _LEXICON[ValueKind.DRUG]
+    listed = written[written.index("aspirin") :]
+    return re.compile(
+        rf"{_BEFORE}(?:{listed}|{'|'.join(sorted(all_drugs() | all_brands()))}){_AFTER}", re.IGNORECASE
+    )
+
+
 _BEGUN = re.compile(
     r"\b(?:start\w*|initiat\w+|switch\w*|chang\w+|replac\w+|instead|prescri\w+|(?:put|placed) on|try|trial|beg[aiu]n"
     r"|add(?:ed)?|transition\w*|in (?:its|their) place)\b",
@@ -320,7 +328,7 @@ def _in_its_place(
         for match in _CAPITALISED.finditer(text, start, end)
         if _DAYS.fullmatch(match["name"]) is None
     ]
-    known = [match.span() for match in _DRUG_NAME.finditer(text, start, end)]
+    known = [match.span() for match in _drug_names().finditer(text, start, end)]
     return next(
         (each for each in sorted([*named, *known]) if not any(a < each[1] and each[0] < b for a, b in taken)),
         None,

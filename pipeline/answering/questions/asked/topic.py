@@ -6,6 +6,7 @@ Decides by how such a question is built. Refuses to know which sentences of a no
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from pipeline.answering.questions.plan import ListPart, ListTopic
 
@@ -179,8 +180,17 @@ def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(each, re.IGNORECASE) for each in patterns)
 
 
-_TOPICS = tuple((topic, _compiled(patterns)) for topic, patterns in _LISTS)
-_TESTED = _compiled(_ORDERED_TESTS)
+@cache
+def _topics() -> tuple[tuple[ListTopic, tuple[re.Pattern[str], ...]], ...]:
+    """Compiled by the first question that may ask for such a list: most ask for none."""
+    return tuple((topic, _compiled(patterns)) for topic, patterns in _LISTS)
+
+
+@cache
+def _tested() -> tuple[re.Pattern[str], ...]:
+    return _compiled(_ORDERED_TESTS)
+
+
 _OWN = re.compile(r"^(?:(?:§'s|the|an?|his|her|their)\s+)+", re.IGNORECASE)
 _MAY_ASK = (
     *(
@@ -233,12 +243,16 @@ def asked_topic(text: str) -> ListPart | None:
     small = text.lower()
     if not any(cue in small for cue in _MAY_ASK):
         return None
-    for pattern in _TESTED:
+    for pattern in _tested():
         if (found := pattern.match(text)) is not None:
             purpose = _OWN.sub("", found.groupdict().get("purpose") or "") or None
             return ListPart(tests=True, topic=_tests_of(found), purpose=purpose)
     return next(
-        (ListPart(topic=topic) for topic, patterns in _TOPICS if any(each.match(text) for each in patterns)),
+        (
+            ListPart(topic=topic)
+            for topic, patterns in _topics()
+            if any(each.match(text) for each in patterns)
+        ),
         None,
     )
 
