@@ -46,6 +46,16 @@ class StoredImages:
                 LOGGER.debug("whether there are images is not known", extra={"code": error.code})
         return self._found_any
 
+    def any_within(self, scope: AccessScope) -> bool:
+        """Whether there are images that `scope` admits; False as well while that cannot be told."""
+        if scope.unrestricted or not self.any():
+            return self.any()
+        try:
+            return bool(self.page(ImageFilters(scope=scope), skip=0, limit=1))
+        except ChartwellError as error:
+            LOGGER.debug("whether there are images in sight is not known", extra={"code": error.code})
+            return False
+
     def one(self, image_id: str, scope: AccessScope) -> ImageDescription:
         """Raises NotKnown where there is none that `scope` admits."""
         with self._images() as images:

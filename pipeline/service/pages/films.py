@@ -27,6 +27,7 @@ from pipeline.service.api.images import (
     search_images,
     similar_to,
 )
+from pipeline.service.api.patients import find_patients
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.pages.dependencies import Line, RendererHere
 from pipeline.service.pages.errors import is_part
@@ -38,8 +39,9 @@ from pipeline.service.pages.film_views import (
     is_slice,
     slices_in,
 )
-from pipeline.service.pages.register import names_of
+from pipeline.service.pages.register import names_with_ids
 from pipeline.service.pages.rendering import Renderer
+from pipeline.service.pages.view_models import PatientView
 from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
 
 router = APIRouter(include_in_schema=False, dependencies=[requires(Action.READ_NOTE)])
@@ -56,6 +58,9 @@ SIMILAR = 6
 """Films that are shown next to one."""
 NONE_YET = "Nothing that you can see is indexed. An administrator can index films or widen your access."
 NONE_ALIKE = "No film that you can see comes near it. Take filters away, or search by another one."
+WHICH_PATIENT = "Which patient is meant?"
+CHOICES_MAX = 20
+"""Patients who are offered where a name is of several."""
 NONE_HERE = "Take a filter away, or ask about another patient."
 
 Word = Annotated[Text, Query(max_length=ID_CHARACTERS_MAX)]
@@ -98,6 +103,15 @@ class FilmFilters:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PatientChoice:
+    """Someone whose films may be meant."""
+
+    patient: PatientView
+    address: str
+    """Of their films."""
+
+
 @router.get("/films")
 def films(
     request: Request,
@@ -113,11 +127,17 @@ def films(
 ) -> HTMLResponse:
     """Films by patient, kind, part of the body and day, the newest first."""
     filters = FilmFilters(patient_id.strip(), modality.strip(), body_part.strip(), since, until)
-    found, following = list_images(
-        services, principal, filters.within(principal.scope), skip=skip, limit=PAGE
-    )
+    filters, choices = _of_a_patient(services, principal, filters)
+    found: list[ImageDescription] = []
+    following: int | None = None
+    if not choices:
+        found, following = list_images(
+            services, principal, filters.within(principal.scope), skip=skip, limit=PAGE
+        )
     shown = [found_image(each, "metadata") for each in found]
     values = _found(services, principal, shown, filters, skip=skip, more=following or 0)
+    if choices:
+        values |= {"choices": choices, "heading": WHICH_PATIENT, "summary": WHICH_PATIENT}
     return renderer.page(
         request,
         "films.html",
@@ -126,6 +146,29 @@ def films(
         body_parts=BODY_PARTS,
         bytes_max=film_bytes_max(services),
         **values,
+    )
+
+
+def _of_a_patient(
+    services: Services, principal: Principal, filters: FilmFilters
+) -> tuple[FilmFilters, tuple[PatientChoice, ...]]:
+    """The same of the patient who is meant by an id in either case, or by the whole name of only one; else who may be
+    chosen, as the page of patients finds them. A film is not shown under a name that is only nearly its patient's."""
+    typed = filters.patient_id
+    if not typed or not allowed(principal, Action.ASK):
+        return filters, ()
+    own = ImageFilters(patient_ids=(typed,), scope=principal.scope)
+    if services.images.page(own, skip=0, limit=1):  # it may have films and no note
+        return filters, ()
+    page = find_patients(services, principal, typed, limit=CHOICES_MAX)
+    by_id = [each for each in page.patients if each.patient_id.casefold() == typed.casefold()]
+    by_name = [each for each in page.patients if (each.name or "").casefold() == typed.casefold()]
+    certain = by_id if by_id else by_name if len(page.patients) == 1 else []
+    if len(certain) == 1:
+        return replace(filters, patient_id=certain[0].patient_id), ()
+    return filters, tuple(
+        PatientChoice(PatientView.of(each), f"/films?{replace(filters, patient_id=each.patient_id).query}")
+        for each in page.patients or page.near
     )
 
 
@@ -141,7 +184,7 @@ def _found(
     by_film: bool = False,
 ) -> dict[str, Any]:
     patients = {each.patient_id for each in images} | ({patient_id} if patient_id else set())
-    names = names_of(services, principal.scope, patients)
+    names = names_with_ids(services, principal.scope, patients)
     number = len(images)
     nothing = "No film has all of this" if filters.any else "There are no films yet"
     heading = f"Films, the newest first{f', from {skip + 1}' if skip else ''}" if images else nothing
@@ -151,6 +194,7 @@ def _found(
         "advice": NONE_HERE if filters.any else NONE_YET,
         "summary": f"{number} film{'s' if number != 1 else ''}{' and more' if more else ''}.",
         "by_film": by_film,
+        "choices": (),
         "filters": filters,
         "query": filters.query,
         "skip": skip,
@@ -180,12 +224,16 @@ async def search(
 def _alike(
     services: Services, principal: Principal, renderer: Renderer, asked: AskedImage, filters: FilmFilters
 ) -> HTMLResponse:
-    whose, images = search_images(services, principal, asked, filters.within(principal.scope), limit=PAGE)
+    filters, choices = _of_a_patient(services, principal, filters)
+    within = filters.within(principal.scope)
+    whose, images = ("", ()) if choices else search_images(services, principal, asked, within, limit=PAGE)
     values = _found(services, principal, images, filters, patient_id=whose, by_film=True)
     heading = "Films that look like yours" if images else "No film looks like yours"
-    return renderer.fragment(
-        "film_fragment.html", part="found", **values | {"heading": heading, "advice": NONE_ALIKE}
-    )
+    if choices:
+        heading = "Write the id of the patient who is meant, and search again"
+        values |= {"summary": heading}
+    values |= {"heading": heading, "advice": NONE_ALIKE, "choices": choices}
+    return renderer.fragment("film_fragment.html", part="found", **values)
 
 
 @router.get("/similar-films", dependencies=[requires(Action.SEARCH)])
@@ -200,7 +248,7 @@ def similar(
     """Films that look like one that is stored, those of its patient first."""
     described, images = similar_to(services, principal, image_id, limit=SIMILAR)
     patients = {described.patient_id, *(each.patient_id for each in images)}
-    names = names_of(services, principal.scope, patients)
+    names = names_with_ids(services, principal.scope, patients)
     found = film_groups(images, names, described.patient_id)
     if is_part(request):
         return renderer.fragment("film_fragment.html", part="similar", found=found, beside=beside == "yes")
@@ -228,7 +276,7 @@ def film(
 def open_film(services: Services, principal: Principal, image_id: str, frame: int = 0) -> OpenFilmView:
     """A film with what is known of it. Raises NotKnown."""
     description = read_image_of(services, principal, image_id)
-    whose = names_of(services, principal.scope, {description.patient_id})[description.patient_id]
+    whose = names_with_ids(services, principal.scope, {description.patient_id})[description.patient_id]
     shown = frame if 1 <= frame <= description.frames else description.frame
     return OpenFilmView(description, whose, shown, _slices(services, principal, description))
 
@@ -250,7 +298,7 @@ def films_of(services: Services, principal: Principal, patient_id: str) -> tuple
         return ()
     filters = ImageFilters(patient_ids=(patient_id,), scope=principal.scope)
     found, _ = list_images(services, principal, filters, skip=0, limit=OF_A_PATIENT)
-    names = names_of(services, principal.scope, {patient_id}) if found else {}
+    names = names_with_ids(services, principal.scope, {patient_id}) if found else {}
     return film_groups([found_image(each, "metadata") for each in found], names)
 
 
@@ -261,7 +309,7 @@ def films_shown(
     patient_ids: Sequence[str],
 ) -> tuple[FilmGroup, ...]:
     """Films next to an answer. `patient_ids`: of whom the answer is; of several, or of no one, films are not parted."""
-    names = names_of(services, scope, {each.patient_id for each in images} | set(patient_ids))
+    names = names_with_ids(services, scope, {each.patient_id for each in images} | set(patient_ids))
     return film_groups(images, names, patient_ids[0] if len(patient_ids) == 1 else "")
 
 

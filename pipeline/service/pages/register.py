@@ -32,6 +32,13 @@ def names_of(services: Services, scope: AccessScope, patient_ids: Collection[str
     return {each: _name(each, named.get(each), often) for each in patient_ids}
 
 
+def names_with_ids(services: Services, scope: AccessScope, patient_ids: Collection[str]) -> Mapping[str, str]:
+    """The same with the id of each: a picture names no one, and someone out of sight may have the same name."""
+    known = _known(services, scope, sorted(patient_ids)[:NAMES_MAX])
+    named = {patient.patient_id: f"{patient.name}, " for patient in known if patient.name}
+    return {each: f"{named.get(each, '')}patient {each}" for each in patient_ids}
+
+
 def _name(patient_id: str, name: str | None, often: Mapping[str, int]) -> str:
     if name is None:
         return f"patient {patient_id}"

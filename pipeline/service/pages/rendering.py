@@ -124,7 +124,9 @@ class Renderer:
         frame: dict[str, Any] = {
             "principal": principal,
             "csrf_token": caller.csrf_token if caller else None,
-            "nav": _navigation(principal, here, films=principal is not None and _has_films(request)),
+            "nav": _navigation(
+                principal, here, films=principal is not None and _has_films(request, principal)
+            ),
             "here": here,
             "theme": request.cookies.get(THEME, ""),
             "done": DONE.get(request.query_params.get("done", "")),
@@ -139,13 +141,13 @@ class Renderer:
         return self._environment.get_template(template).render(**values)
 
 
-def _has_films(request: Request) -> bool:
+def _has_films(request: Request, principal: Principal) -> bool:
     images: StoredImages = request.app.state.services.images
-    return images.any()
+    return images.any_within(principal.scope)
 
 
 def _navigation(principal: Principal | None, here: str, *, films: bool) -> list[NavigationItem]:
-    """`films`: whether there are any; without, no one is led to them."""
+    """`films`: whether the user may see any; without, no one is led to them."""
     return [
         NavigationItem(words, address, name == here)
         for name, words, address, action in NAVIGATION

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx2
@@ -11,13 +12,17 @@ import pytest
 
 from pipeline.images import found_image
 from pipeline.imaging.records import ImageDescription
+from pipeline.patients import PersonName, RegisteredFact, RegisteredPatient
 from pipeline.records import FoundBy
+from pipeline.service.api.patients import FoundPatients
+from pipeline.service.pages import films, register
 from pipeline.service.pages.film_views import OpenFilmView, film_groups, is_slice, slices_in
 from pipeline.service.pages.view_models import beside_address, cited_address, is_film
 from pipeline.service.pages.wording import similarity_words
 from pipeline.service.schemas.ask import CitationOut
 from tests.service.images.gallery import Gallery
 
+TEMPLATES = Path(films.__file__).parent / "templates"
 PAGE = {"Accept": "text/html"}
 PART = {"Accept": "text/html", "HX-Request": "true"}
 
@@ -232,3 +237,75 @@ def test_a_citation_of_a_film_leads_to_the_film() -> None:
     note = cited.model_copy(update={"locator": None})
     assert not is_film(note)
     assert cited_address(note) == "/notes/a%2Fb?span=0-4"
+
+
+def test_what_a_form_sends_in_an_address_has_no_token() -> None:
+    forms = [
+        form
+        for template in TEMPLATES.glob("*.html")
+        for form in re.findall(r"<form.*?</form>", template.read_text(), re.DOTALL)
+    ]
+    asked = [form for form in forms if 'method="get"' in form.partition(">")[0]]
+    assert len(asked) == 3
+    assert not [form for form in asked if "csrf(" in form]
+    assert not [
+        form for form in forms if "method=" not in form.partition(">")[0] and "again_form" not in form
+    ]
+
+
+def called_maria(patient_id: str) -> RegisteredPatient:
+    name = PersonName(("Maria",), ("Gomez",))
+    fact = RegisteredFact("name", name.text, "text", 1, None, "note", None, None, name)
+    return RegisteredPatient(patient_id, 1, None, None, (fact,))
+
+
+def test_a_film_has_the_id_of_its_patient_next_to_the_name(
+    shown: Gallery, everyone: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maria = called_maria("pat-a")
+    monkeypatch.setattr(register, "_known", lambda services, scope, ids: [maria])
+    named = "Maria Gomez, patient pat-a"
+    for headers in (PAGE, PART):
+        film = everyone.get(address(shown, "a0.png"), headers=headers).text
+        assert f'film-whose">{named}<' in film
+        assert f"<dt>Patient</dt><dd>{named}</dd>" in film
+    cards = everyone.get("/films?patient_id=pat-a", headers=PAGE).text
+    assert f'<strong class="break">{named}</strong>' in cards
+    assert '<strong class="break">Maria Gomez</strong>' not in cards
+
+
+@pytest.mark.parametrize(
+    ("typed", "sought", "chosen", "offered"),
+    [
+        ("pat-b", [], "pat-b", []),
+        ("PAT-B", ["pat-b", "pat-bb"], "pat-b", []),
+        ("Maria Gomez", ["pat-b"], "pat-b", []),
+        ("Maria Gomez", ["pat-b", "pat-a"], "", ["pat-b", "pat-a"]),
+        ("Gomez", ["pat-b"], "", ["pat-b"]),
+        ("Nobody", [], "", []),
+    ],
+)
+def test_films_are_asked_for_by_the_names_of_patients(
+    shown: Gallery,
+    everyone: httpx2.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    sought: list[str],
+    chosen: str,
+    offered: list[str],
+) -> None:
+    called = [called_maria(each) for each in sought]
+    monkeypatch.setattr(films, "find_patients", lambda *_, **__: FoundPatients(called, (), None, True))
+    page = everyone.get("/films", params={"patient_id": typed, "modality": "X-ray"}, headers=PAGE)
+    assert listed(shown, page) == (["b1.png", "b0.png"] if chosen else [])
+    assert [f"patient_id={each}" for each in offered] == re.findall(
+        r'class="found-patient" href="/films\?(patient_id=[^&]+)&amp;modality=X-ray"', page.text
+    )
+    assert ("Which patient is meant?" in page.text) == bool(offered)
+
+
+def test_only_who_may_see_a_film_is_led_to_films(shown: Gallery, everyone: httpx2.Client) -> None:
+    none = shown.service.browser(sees=shown.group("pat-z"))
+    entry = '<a href="/films"'
+    assert entry in everyone.get("/account", headers=PAGE).text
+    assert entry not in none.get("/account", headers=PAGE).text

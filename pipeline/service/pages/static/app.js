@@ -334,7 +334,8 @@ document.addEventListener("submit", async (event) => {
   if (event.target.id !== "film-search" || !filmIn(event.target)) return;
   event.preventDefault();
   say("Searching by the film.");
-  await htmx.ajax("POST", "/films/search", { source: event.target, target: "#films-found" });
+  const headers = { "X-CSRF-Token": event.target.dataset.csrf ?? "" }; // no field: without a film the form is sent in an address
+  await htmx.ajax("POST", "/films/search", { source: event.target, target: "#films-found", headers });
   byId("films-found").focus({ preventScroll: true });
   byId("films-found").scrollIntoView({ block: "nearest" });
 });
