@@ -15,7 +15,10 @@ from typing import Any
 from pipeline.commands.console import duration, out
 from pipeline.images import ImageHit
 from pipeline.indexing.images.dry_run import ImageSurvey
-from pipeline.records import IndexReport
+from pipeline.indexing.images.notices import REPORT, ROW, VALUES
+from pipeline.records import IndexReport, Rejection
+
+NOTICES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,13 @@ class TableLosses:
     """Images whose report is another patient's."""
     dates: Counter[str]
     """Of images without one, by why (`DATE_LEFT_OUT`)."""
-    rows: int
-    """Of the tables, about no image of a run that looked at all."""
+    notices: Sequence[Rejection] = ()
+    """Of rows about no image of a run that looked at all, of values, of reports of another patient (`notices.py`)."""
+    notices_file: str | None = None
+    """Where all of these are listed."""
+
+    def of(self, kind: str) -> list[Rejection]:
+        return [each for each in self.notices if each.field == kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,8 @@ def print_json(run: ImageRun) -> None:
     shown = _as_record(run.report) | {
         "formats": dict(run.formats),
         "foreign_reports": list(run.losses.foreign_reports),
+        "notices": len(run.losses.notices),
+        "notices_file": run.losses.notices_file,
         "refused_and_shown": run.refused.shown,
         "refused_and_removed": run.refused.removed,
         "values_left_out": run.losses.values,
@@ -112,14 +122,16 @@ def _print_hits(hits: Sequence[ImageHit]) -> None:
 
 
 def _print_losses(losses: TableLosses) -> None:
-    if losses.rows:
-        out.print(f"{losses.rows:,} rows of the tables are about no image here", markup=False)
+    if rows := losses.of(ROW):
+        out.print(f"{len(rows):,} rows of the tables are about no image here", markup=False)
+        _print_first(rows)
     if losses.values:
         out.print(
             f"{losses.values:,} values of the tables were left out: they hold a word or a number that may name someone "
             "(docs/images.md)",
             markup=False,
         )
+        _print_first(losses.of(VALUES))
     if placeholders := losses.dates["placeholder"]:
         out.print(
             f"{placeholders:,} images have a date that stands for none (such as 0001-01-01, 1900-01-01 or 9999-12-31): "
@@ -132,12 +144,19 @@ def _print_losses(losses: TableLosses) -> None:
             "(docs/images.md)",
             markup=False,
         )
-    if foreign := losses.foreign_reports:
+    if foreign := losses.of(REPORT):
         out.print(
-            f"{len(foreign):,} images name a report of another patient, for example {foreign[0]}: it is not shown; "
-            "correct the source",
+            f"{len(foreign):,} images name a report of another patient: it is not shown; correct the source",
             markup=False,
         )
+        _print_first(foreign)
+    if losses.notices_file:
+        out.print(f"all of these, with row and file: {losses.notices_file}", markup=False)
+
+
+def _print_first(notices: Sequence[Rejection]) -> None:
+    for each in notices[:NOTICES_SHOWN]:
+        out.print(f"         {each.file}: {each.remedy}", markup=False)
 
 
 def _print_refused(report: IndexReport, refused: RefusedImages) -> None:

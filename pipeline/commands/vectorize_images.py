@@ -43,6 +43,7 @@ from pipeline.indexing.flow import Indexing, Observer, RunCounts
 from pipeline.indexing.identity import is_of_sources
 from pipeline.indexing.images.dry_run import ImageInventory, ImageSurvey, stored_of, survey_images
 from pipeline.indexing.images.material import ImageMaterial
+from pipeline.indexing.images.notices import foreign_reports, image_notices, row_notices
 from pipeline.indexing.images.reconciliation import reconcile_images, refused_and_shown, reopen_images
 from pipeline.indexing.images.sources import ImageSources, accept_image, may_be_taken
 from pipeline.indexing.images.tables import ImageTables
@@ -189,7 +190,7 @@ def images(
             report = tally.report(str(rejections_file) if listed else None)
             refused = _refused(indexing, corpus, names if prune and not report.interrupted else ())
             hits = _search(corpus, settings, inputs, test_search) if test_search else None
-            losses = _losses(corpus, sources.tables.unused if whole else 0)
+            losses = _losses(corpus, sources.tables, names, rejections_file, whole=whole)
         run = ImageRun(report, sources.seen, refused, losses, tally.replaced, hits)
         print_json(run) if json_output else print_run(run)
     if report.interrupted:
@@ -198,11 +199,32 @@ def images(
         raise typer.Exit(EXIT_SOME_REJECTED)
 
 
-def _losses(corpus: ImageCorpus, rows: int) -> TableLosses:
-    material = corpus.material
+def _losses(
+    corpus: ImageCorpus, tables: ImageTables, names: Sequence[str], rejections_file: Path, *, whole: bool
+) -> TableLosses:
+    """`whole`: all files of the folders were looked at, so that a row may be about none."""
+    rows = tuple(row_notices(tables)) if whole else ()
+    told = (*rows, *image_notices(corpus.material, tables, names))
     return TableLosses(
-        material.left_out.total(), corpus.images.foreign_reports(), Counter(material.undated.values()), rows
+        corpus.material.left_out.total(),
+        [each.image_id for each, _ in foreign_reports(corpus.material, names)],
+        Counter(corpus.material.undated.values()),
+        told,
+        _listed(told, rejections_file.with_stem(f"{rejections_file.stem}-notices")),
     )
+
+
+def _listed(told: Sequence[Rejection], path: Path) -> str | None:
+    """The list of these next to the list of rejected files, where that is a file; that of the run before goes."""
+    if not path.parent.is_dir() or path.parent == Path("/dev"):
+        return None
+    if not told:
+        path.unlink(missing_ok=True)
+        return None
+    with RejectionLog(path, "images") as log:
+        for each in told:
+            log.write(each)
+    return str(path)
 
 
 def _refused(indexing: Indexing, corpus: ImageCorpus, pruned: Sequence[str]) -> RefusedImages:

@@ -313,3 +313,28 @@ def test_what_a_table_said_does_not_go_because_a_run_was_told_less(
     write_table(tmp_path / "said.csv", [row | {"findings": "No finding"} for row in rows])
     assert run("images", "films", "--metadata", "said.csv").exit_code == 0
     assert findings() == [], "a row that says less is a correction"
+
+
+def test_what_is_left_out_of_tables_is_told_by_row_and_file(tmp_path: Path) -> None:
+    note = {"resource_id": "r1", "patient_id": "p0", "document_type": "Report", "text_content": "Effusion."}
+    (tmp_path / "notes.jsonl").write_text(json.dumps(note))
+    assert run("notes", str(tmp_path / "notes.jsonl")).exit_code == 0
+    paths = write_films(tmp_path / "films", 2)
+    rows = [*about(paths, report="r1"), {"image": "gone.dcm", "patient": "p9"}]
+    rows[0]["findings"] = "effusion|Zbigniew"
+    table = write_table(tmp_path / "said.csv", rows)
+    done = run("images", str(tmp_path / "films"), "--metadata", str(table))
+    assert done.exit_code == 0, done.output
+    assert "said.csv line 4: It names 'gone.dcm'" in done.output
+    assert f"{paths[0]}: 1 of them, in said.csv line 2" in done.output
+    assert f"{paths[1]}: It is the report 'r1', in said.csv line 3" in done.output
+    listed = load_settings(None).data_dir / "rejected-images-notices.jsonl"
+    found = [json.loads(line) for line in listed.read_text().splitlines()]
+    kinds = ["row-of-no-image", "values-left-out", "report-of-another"]
+    assert [each["kind"] for each in found] == kinds
+    assert str(listed) in done.output
+    other = write_films(tmp_path / "other", 1, first=7)
+    again = write_table(tmp_path / "again.csv", about(other))
+    elsewhere = run("images", str(tmp_path / "other"), "--metadata", str(again))
+    assert "report of another patient" not in elsewhere.output
+    assert not listed.exists()

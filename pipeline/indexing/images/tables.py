@@ -63,9 +63,9 @@ class ImageTables:
     """Table and line of each row."""
 
     @property
-    def unused(self) -> int:
-        """Rows that no image asked for."""
-        return len(self.rows.keys() - self.used)
+    def unused_rows(self) -> list[str]:
+        """What rows that no image asked for call theirs, in their order."""
+        return [key for key in self.rows if key not in self.used]
 
     def about(self, path: str) -> ImageMetadata:
         """What is said of the image at `path`: by its path below the folder, its name, or its name without suffixes."""
@@ -98,7 +98,11 @@ class ImageTables:
         for place, row in _rows(path):
             key, row_said = _said(path, place, row)
             before = self.rows.get(key)
-            self.rows[key] = row_said if before is None else _together(before, row_said, f"{path} {place}")
+            self.rows[key] = (
+                row_said
+                if before is None
+                else _together(before, row_said, f"{path} {place}", self.places.get(key, ""))
+            )
             self.places.setdefault(key, f"{path.name} {place}")
 
     def add_found(self, folders: Sequence[str]) -> None:
@@ -109,7 +113,7 @@ class ImageTables:
                     self.add(path)
 
 
-def _together(before: ImageMetadata, row: ImageMetadata, place: str) -> ImageMetadata:
+def _together(before: ImageMetadata, row: ImageMetadata, place: str, earlier: str) -> ImageMetadata:
     """What two rows say of one image: of another table, or one for each finding. Raises InputUnusable where they say
     two things."""
     one, other = asdict(before), asdict(row)
@@ -118,7 +122,7 @@ def _together(before: ImageMetadata, row: ImageMetadata, place: str) -> ImageMet
             continue
         what = "of another patient" if name == "patient_id" else f"with another {name.replace('_', ' ')}"
         raise InputUnusable(
-            f"{place}: the image of this row has an earlier row, {what}.",
+            f"{place}: the image of this row has an earlier row, {what}: {earlier}.",
             remedy="Keep the right one of the two.",
         )
     findings = tuple(dict.fromkeys((*before.findings, *row.findings)))

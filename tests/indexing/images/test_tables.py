@@ -45,7 +45,7 @@ def test_a_table_is_read_however_it_was_exported(tmp_path: Path, content: str | 
         ("image,description,patient\na.png,Chest, PA,p1\n", "line 2: The row has another number of cells"),
         (
             "image,patient\na.png,p1\na.png,p2\n",
-            "line 3: the image of this row has an earlier row, of another",
+            "line 3: the image of this row has an earlier row, of another patient: said.csv line 2",
         ),
         ("image,patient,date\na.png,p1,2019-01-01\na.png,p1,2020-01-01\n", "with another date"),
         ("image,patient,subject_id\na.png,p1,p2\n", "line 2: two columns of this row name two patients"),
