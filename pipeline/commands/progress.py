@@ -61,6 +61,8 @@ class Pace:
         self._more = more
         self._reading = True
         self._started = time.monotonic()
+        self._first: tuple[float, int] | None = None
+        """When the first batch was done, and how much was done by then: what starts up meanwhile is no pace."""
 
     def all_read(self) -> None:
         """From now on it is known how much waits."""
@@ -71,16 +73,21 @@ class Pace:
 
     def line(self, tally: RunCounts) -> str:
         done = tally.embedded + tally.failed
-        seconds = time.monotonic() - self._started
+        now = time.monotonic()
+        seconds = now - self._started
         rate = done / seconds if seconds > 0 else 0.0
+        since, before = self._first = self._first or (now, done)
+        lately = (done - before) / (now - since) if now > since else 0.0
         if self._reading:
             left = "still reading"
         else:
-            left = f"{duration((tally.waiting - done) / rate)} left" if rate else "unknown time left"
+            left = f"{duration((tally.waiting - done) / lately)} left" if lately else "unknown time left"
         pace = f"{rate * 60:,.0f} a minute" if self.kind == "notes" else f"{rate:,.1f} a second"
         more = self._more()
+        # Images are refused at work, so how many batches there will be is not known.
+        batch = f"batch {self.batch}" + (f" of {self.batches(tally)}" if self.kind == "notes" else "")
         return (
-            f"batch {self.batch} of {self.batches(tally)}, {done:,} of {tally.waiting:,} {self.kind}, "
+            f"{batch}, {done:,} of {tally.waiting:,} {self.kind}, "
             f"{pace}, {tally.rejected:,} rejected, {left}{f', {more}' if more else ''}"
         )
 

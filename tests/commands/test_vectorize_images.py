@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from pipeline.commands.progress import Pace
 from pipeline.config import load_settings
 from pipeline.imaging.deidentification.key import KEY_BYTES
+from pipeline.indexing.run_counts import RunCounts
 from pipeline.vectorize import app
 from pipeline.wiring import STORE_FILE
 from tests.imaging.samples import dicom, grey
@@ -338,3 +341,33 @@ def test_what_is_left_out_of_tables_is_told_by_row_and_file(tmp_path: Path) -> N
     elsewhere = run("images", str(tmp_path / "other"), "--metadata", str(again))
     assert "report of another patient" not in elsewhere.output
     assert not listed.exists()
+
+
+def test_a_dry_run_counts_as_gone_what_a_run_does(tmp_path: Path) -> None:
+    """The same bytes, as another patient's, from another place: that does not show that the stored one is there."""
+    (first,) = write_films(tmp_path / "films" / "a", 1)
+    before = write_table(tmp_path / "before.csv", [{"image": first.name, "patient": "p1"}])
+    assert run("images", str(tmp_path / "films"), "--metadata", str(before)).exit_code == 0
+    (tmp_path / "more").mkdir()
+    first.rename(tmp_path / "more" / "b.png")
+    now = write_table(tmp_path / "now.csv", [{"image": "b.png", "patient": "p2"}])
+    options = ("images", str(tmp_path / "films"), str(tmp_path / "more"), "--metadata", str(now))
+    missing = json.loads(run(*options, "--json").output)["missing"]
+    dry = json.loads(run(*options, "--prune", "--dry-run", "--json").output)["missing"]
+    assert dry == missing
+    assert len(missing) == 1
+
+
+def test_the_time_left_is_that_of_batches_and_not_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    pace = Pace(10, "images")
+    pace.all_read()
+    lines = []
+    for seconds, done in ((60.0, 10), (61.0, 20)):
+        now[0] = seconds
+        pace.batch += 1
+        lines.append(pace.line(RunCounts(waiting=100, embedded=done)))
+    assert "unknown time left" in lines[0]
+    assert lines[1].startswith("batch 2, 20 of 100 images")
+    assert "8.0 s left" in lines[1]

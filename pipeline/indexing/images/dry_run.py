@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.errors import UnreadableImage
 from pipeline.imaging.files import ImageFile
+from pipeline.indexing.identity import compare_with_stored
 from pipeline.indexing.images.material import image_file, no_patient, refusal
 from pipeline.indexing.run_counts import RejectionSink, RunCounts
 from pipeline.ports import ImageStore, Ledger
-from pipeline.records import ImageReference, Rejection, SourceRecord
+from pipeline.records import ImageReference, Rejection, Sighting, SourceRecord
 
 if TYPE_CHECKING:
     from pipeline.imaging.reading_pool import PreparedImage
@@ -53,6 +54,15 @@ class ImageInventory:
 
     def saw(self, content_hash: str) -> None:
         self.ledger.saw([content_hash])
+
+    def is_anothers(self, record: SourceRecord, reference: ImageReference) -> bool:
+        """Whether a run would refuse it because what is stored of its bytes is another patient's, from another place:
+        then that one was not seen."""
+        known = self.ledger.known([reference.content_hash]).get(reference.content_hash)
+        if known is None or reference.refused:
+            return False
+        seen = Sighting(reference.patient_id, record.source, record.file)
+        return compare_with_stored(seen, known.sighting(reference.patient_id)) == "another patient"
 
     def refuses(self, content_hash: str) -> None:
         self._refused.add(content_hash)
@@ -112,7 +122,8 @@ class _Survey:
     def _taken(self, record: SourceRecord) -> ImageReference | None:
         reference = record.fields["reference"]
         assert isinstance(reference, ImageReference)
-        self._saw(reference.content_hash)
+        if self.stored is None or not self.stored.is_anothers(record, reference):
+            self._saw(reference.content_hash)
         if (error := refusal(reference)) is not None:
             self._reject(_rejection(reference.path, error, reference.content_hash), reference.content_hash)
             return None
