@@ -137,6 +137,19 @@ def test_a_film_is_windowed_by_hand_and_slices_are_those_of_its_series(shown: Ga
     page.keyboard.press("PageUp")
     assert values(page)["slice"] == 3
     expect(page.locator("[data-film-beside]")).to_have_text("What is written about the film is of slice 4.")
+    words_of_a_slice = (".film-facts", ".film-similar", "[data-copy]")
+    page.evaluate(
+        "htmx.ajax('GET', '/patient-bar', '#said')"
+    )  # after which the page shows what needs its script
+    page.wait_for_function("document.querySelector('#said').childElementCount > 0")
+    for each in words_of_a_slice:
+        expect(page.locator(each)).to_be_hidden()
+    page.click("text=Show slice 4")
+    assert values(page)["slice"] == 4
+    for each in words_of_a_slice:
+        expect(page.locator(each)).to_be_visible()
+    expect(page.locator("[data-film-do=told]")).to_be_hidden()
+    page.keyboard.press("PageUp")
     page.keyboard.press("PageUp")
     page.keyboard.press("PageUp")
     page.keyboard.press("PageUp")
@@ -229,18 +242,51 @@ def test_films_are_accessible_in_both_themes_and_on_a_phone(shown: Gallery, visi
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address
 
 
-def test_a_film_whose_original_is_gone_says_so_and_shows_its_thumbnail(shown: Gallery, visit: Any) -> None:
-    page = visit(expected=f"{DRAWN_WITHOUT_A_CARD}|410").page
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("with_webgl", [False, True])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "is not where the index found it any more"), (b"another", "is another file now")],
+)
+def test_a_film_whose_original_is_gone_or_changed_says_so_and_shows_its_thumbnail(
+    shown: Gallery, visit: Any, content: bytes | None, said: str, with_webgl: bool, beside: bool
+) -> None:
+    page = visit(expected=f"{DRAWN_WITHOUT_A_CARD}|410|409").page
+    if not with_webgl:
+        page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
     original = shown.folder / "b0.png"
     moved = original.rename(shown.folder.parent / "b0.png")
+    address = f"/films/{quote(shown.ids['b0.png'], safe='')}"
     try:
-        page.goto(f"/films/{quote(shown.ids['b0.png'], safe='')}")
+        if content is not None:
+            original.write_bytes(content)
+        page.goto("/" if beside else address)
+        if beside:
+            page.evaluate("at => htmx.ajax('GET', at, '#beside')", address)
+        settled(page, "thumbnail")
+    finally:
+        moved.rename(original)
+    expect(page.locator(".film-note")).to_contain_text(said)
+    expect(page.locator(".film-note")).to_contain_text("What is shown is the thumbnail of the index.")
+    expect(page.locator(".film-card").first).to_be_visible()  # films like it have come
+    expect(page.locator(".film-controls")).to_be_hidden()
+    page.wait_for_function("document.querySelector('.film-still').naturalWidth > 0")
+
+
+def test_a_film_that_goes_while_the_server_draws_it_says_so(shown: Gallery, visit: Any) -> None:
+    page = visit(expected=f"{DRAWN_WITHOUT_A_CARD}|410").page
+    page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page.goto(f"/films/{quote(shown.ids['b1.png'], safe='')}")
+    settled(page, "pictures")
+    original = shown.folder / "b1.png"
+    moved = original.rename(shown.folder.parent / "b1.png")
+    try:
+        page.locator(".film-picture").focus()
+        page.keyboard.press("ArrowDown")
         settled(page, "thumbnail")
     finally:
         moved.rename(original)
     expect(page.locator(".film-note")).to_contain_text("is not where the index found it any more")
-    expect(page.locator(".film-controls")).to_be_hidden()
-    page.wait_for_function("document.querySelector('.film-still').naturalWidth > 0")
 
 
 def test_paper_gets_the_film_as_it_is_windowed(shown: Gallery, visit: Any) -> None:

@@ -10,6 +10,11 @@ const ZOOM_STEP = 1.25;
 const TOO_DEEP = 2048; // no browser promises more voxels along an edge
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+// The page shows again what needs its script, each time it has changed something: not what is hidden here.
+const hide = (part, hidden) => {
+  part.removeAttribute("data-needs-script");
+  part.hidden = hidden;
+};
 const round = (value, step) => Number((Math.round(value / step) * step).toPrecision(7));
 
 // --- the viewer's file: once a page, and only where a film is shown
@@ -172,6 +177,7 @@ class Film {
     this.root = root;
     this.picture = root.querySelector(".film-picture");
     this.slices = Number(root.dataset.frames);
+    this.told = Number(root.dataset.told) - 1; // of which slice the words next to it are
     this.beginAsServed();
     this.still = new Still(root.querySelector(".film-still"), root.dataset.rendering);
     this.shown = this.still;
@@ -212,8 +218,11 @@ class Film {
     if (!image.complete) await new Promise((done) => ["load", "error"].forEach((end) => image.addEventListener(end, done, { once: true })));
     if (image.naturalWidth) return "";
     const response = await fetch(image.src);
-    if (response.ok) return "";
-    const { detail, remedy } = await response.json();
+    if (response.ok) {
+      image.src = image.getAttribute("src"); // it failed for a moment only
+      return "";
+    }
+    const { detail, remedy } = await response.json().catch(() => ({ detail: "The film cannot be drawn now.", remedy: "Load the page again." }));
     return `${detail} ${remedy}`;
   }
 
@@ -244,7 +253,7 @@ class Film {
       }
       if (this.slices === 1 && drawn.shape.slices > 1) {
         this.slices = drawn.shape.slices;
-        this.start.slice = this.look.slice = drawn.shape.chosen - 1;
+        this.start.slice = this.look.slice = this.told = drawn.shape.chosen - 1;
       }
       this.setRanges(...drawn.range);
       this.shown = drawn;
@@ -255,19 +264,26 @@ class Film {
     } catch (error) {
       canvas.hidden = true;
       console.info(`film: ${error.message}`);
-      const why = await this.whyNoPicture();
-      if (why) {
-        note.textContent = why;
-        this.shown.close();
-        this.still.image.src = this.root.dataset.thumbnail;
-        this.root.querySelector(".film-controls").hidden = true;
-        this.root.dataset.shownBy = "thumbnail";
-        return undefined;
-      }
+      if (await this.showThumbnail()) return undefined;
       this.showPictures();
     }
     this.update();
     return undefined;
+  }
+
+  // In place of a picture that the server cannot draw, why it cannot, and what the index has. False where it can.
+  async showThumbnail() {
+    const why = await this.whyNoPicture();
+    if (!why) return false;
+    this.shown.close();
+    this.shown = this.still;
+    this.root.querySelector("canvas").hidden = true;
+    this.root.dataset.shownBy = "thumbnail";
+    this.root.querySelector(".film-note").textContent = `${why} What is shown is the thumbnail of the index.`;
+    Object.assign(this.still.image, { src: this.root.dataset.thumbnail, alt: `Thumbnail: ${this.still.image.alt}` });
+    this.still.image.style.transform = "";
+    hide(this.root.querySelector(".film-controls"), true);
+    return true;
   }
 
   showPictures() {
@@ -280,7 +296,8 @@ class Film {
   // The graphics card was taken away: of a slice the file alone is left.
   lost() {
     this.slices = Number(this.root.dataset.frames);
-    this.look.slice = Math.min(this.look.slice, this.slices - 1);
+    this.told = Number(this.root.dataset.told) - 1;
+    this.look.slice = this.slices === 1 ? 0 : this.look.slice;
     this.beginAsServed();
     this.showPictures();
     this.update();
@@ -297,11 +314,11 @@ class Film {
   }
 
   update() {
+    if (this.root.dataset.shownBy === "thumbnail") return; // there is nothing to window
     const { centre, width, slice } = this.look;
     const same = centre === this.start.centre && width === this.start.width;
     this.shown.draw({ ...this.look, frame: slice + 1, changed: !same });
-    const beside = this.root.querySelector("[data-film-beside]"); // never let words of one slice stand next to another
-    beside.textContent = slice === this.start.slice ? "" : `What is written about the film is of slice ${this.start.slice + 1}.`;
+    this.tellOfSlice(slice);
     for (const part of this.root.querySelectorAll("[data-film-slices]")) part.hidden = this.slices === 1;
     const part = this.slices > 1 ? `Slice ${slice + 1} of ${this.slices}. ` : "";
     this.root.querySelector("[data-film-words]").textContent = `${part}Window: centre ${centre}, width ${width}.`;
@@ -314,6 +331,41 @@ class Film {
       field.setAttribute("aria-valuetext", said);
       this.root.querySelector(`[data-film-value="${name}"]`).textContent = said;
     }
+  }
+
+  // Words of one slice never stand next to another: those of a file of its own are hidden, and so is its address. A file of
+  // many slices has an address for each.
+  tellOfSlice(slice) {
+    const away = slice !== this.told;
+    const whole = this.root.closest(".film");
+    const file = Number(this.root.dataset.frames) > 1;
+    const is = `What is written about the film is of slice ${this.told + 1}.`;
+    this.root.querySelector("[data-film-beside]").textContent = away ? is : "";
+    const back = this.root.querySelector("[data-film-do=told]");
+    back.hidden = !away;
+    back.textContent = `Show slice ${this.told + 1}${file ? "" : ", with its labels, report and link"}`;
+    for (const part of whole.querySelectorAll("[data-film-told]")) hide(part, away && !file);
+    for (const part of whole.querySelectorAll("[data-film-called]")) {
+      const called = part.dataset.filmCalled.replace(/, frame \d+ of/, `, frame ${slice + 1} of`);
+      if (part === this.picture) part.setAttribute("aria-label", called);
+      else part.textContent = called;
+    }
+    if (file) this.follow(whole, slice);
+  }
+
+  follow(whole, slice) {
+    const query = slice === this.told ? "" : `?frame=${slice + 1}`;
+    const copied = whole.querySelector("[data-copy]");
+    const full = whole.querySelector("[data-film-full]");
+    copied.dataset.copy = copied.dataset.copy.split("?")[0] + query;
+    if (full) full.href = copied.dataset.copy;
+    const there = new URL(location.href);
+    if (slice === Number(this.root.dataset.frame) - 1 && !this.followed) return;
+    if (!there.pathname.startsWith("/films/") && !there.searchParams.has("film")) return;
+    this.followed = true;
+    there.searchParams.set("frame", slice + 1);
+    clearTimeout(this.following); // browsers take only so many a second
+    this.following = setTimeout(() => this.root.isConnected && history.replaceState(history.state, "", there), 400);
   }
 
   // Said once the hand rests: a slider says its own value.
@@ -367,6 +419,7 @@ class Film {
     for (const name of ["centre", "width", "slice"]) {
       this.field(name)?.addEventListener("input", (event) => this.change(name, Number(event.target.value) - (name === "slice" ? 1 : 0)));
     }
+    this.still.image.addEventListener("error", () => this.root.dataset.shownBy === "pictures" && this.showThumbnail());
     picture.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       this.from = [event.clientX, event.clientY];
@@ -400,6 +453,10 @@ class Film {
 
   act(name, button) {
     if (name === "reset") this.reset();
+    else if (name === "told") {
+      this.change("slice", this.told);
+      this.picture.focus({ preventScroll: true });
+    }
     else if (name === "tool") {
       for (const each of this.root.querySelectorAll("[data-film-tool]")) each.setAttribute("aria-pressed", String(each === button));
     } else {
