@@ -81,7 +81,7 @@ def test_an_image_alone_shows_what_looks_like_it(folder: Path) -> None:
     asked = run("--image", str(folder / "films" / "film000.png"))
     assert asked.exit_code == 0, asked.output
     shown = " ".join(asked.output.split())
-    assert "of the patient that look like it, the most alike first:" in shown
+    assert "2 images of the patient that look like it, the most alike first" in shown
     assert "The film of 4 March 2019 is labelled with: effusion. [1]" in shown
     assert "patient P100 Chest X-ray, PA view 2019-03-04 similarity 1.00 found by its look report r1" in shown
     assert str(folder) not in asked.output
@@ -100,7 +100,7 @@ def test_films_are_asked_about_without_an_image() -> None:
     assert "2 films of this patient stored here:" in asked.output
     none = run("Show films of patient P300")
     assert none.exit_code == 3
-    assert "No film of this patient is stored here." in none.output
+    assert "No patient P300 is known here, and no film is shown." in none.output
     assert process_query("Show films of patient P100").images[0].report_id == "r1"
 
 
