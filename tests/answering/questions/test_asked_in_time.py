@@ -254,6 +254,25 @@ def test_before_and_after_leave_their_day_out(question: str, first: str | None, 
 
 
 @pytest.mark.parametrize(
+    ("question", "until"),
+    [
+        ("What is shown on the chest film of § from 2022?", "2022"),
+        ("What did §'s x-ray from May 2022 show?", "2022-05"),
+        ("What does the note from 2022 say?", "2022"),
+        ("Show §'s films from 2022 on", None),
+        ("Show §'s films from 2022 onwards", None),
+        ("Show §'s films since 2022", None),
+        ("Show §'s films from 2022 to 2023", "2023"),
+        ("What was §'s weight from 2022?", None),
+    ],
+)
+def test_a_film_from_a_year_is_of_that_year(question: str, until: str | None) -> None:
+    time, _ = asked_time(question)
+    assert (time.since or "")[:4] == "2022"
+    assert time.until == until
+
+
+@pytest.mark.parametrize(
     ("question", "visits"),
     [
         ("What changed since the last visit?", "last-two-visits"),

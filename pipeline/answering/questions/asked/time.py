@@ -22,11 +22,17 @@ _DATE = (
 _DATED = re.compile(
     rf"\b(?:(?P<between>between)\s+(?P<one>{_DATE})\s+and\s+(?P<two>{_DATE})"
     rf"|(?:from)\s+(?P<from>{_DATE})\s+(?:to|until|till)\s+(?P<to>{_DATE})"
-    rf"|(?P<since>since|after|later than|from)\s+(?P<begin>{_DATE})"
+    rf"|(?P<since>since|after|later than|from)\s+(?P<begin>{_DATE})(?P<onward>\s+(?:on(?:wards?)?|forwards?)\b)?"
     rf"|(?P<before>before|prior to|earlier than|until|till|up to|by|as of)\s+(?P<end>{_DATE})"
     rf"|(?:(?:on|in|of|during|at the visit (?:on|of))\s+)?(?P<on>{_DATE}))(?![\w/])",
     re.IGNORECASE,
 )
+_WRITTEN_FROM = re.compile(
+    r"(?<![\w-])(?:films?|images?|pictures?|photos?|scans?|cts?|mris?|x[- ]?rays?|cxrs?|radiographs?|ultrasounds?|mammograms?"
+    r"|reports?|notes?|letters?|summar(?:y|ies))(?:\s+(?!from\b|and\b|chang|trend|develop|differ)[\w§'’-]+){0,5}\s+\Z",
+    re.IGNORECASE,
+)
+"""Before "from 2022", which is then when it was made and not when a time begins."""
 _VISIT = r"(?:visits?|notes?|encounters?|appointments?|consultations?|check-?ups?|records?)"
 _LAST = r"(?:last|latest|most recent|newest|current|present|today['’]s)"
 _EARLIER = r"(?:previous|prior|preceding|earlier|penultimate|second[- ]to[- ]last)"
@@ -131,9 +137,10 @@ def asked_time(question: str) -> tuple[AskedTime, str]:
             continue
         spans.append(match.span())
         open_ends |= _open_ends(match)
+        made = read["begin"] if _is_made_on(match) else None
         days += [day for day in read.values() if day]
         since = read["one"] or read["from"] or read["begin"] or read["on"] or since
-        until = read["two"] or read["to"] or read["end"] or read["on"] or until
+        until = read["two"] or read["to"] or read["end"] or read["on"] or made or until
     left = _without(question, spans)
     if len(days) > 1 and not (since and until and len(spans) == 1):
         since, until = min(days), max(days)  # two days to compare
@@ -151,6 +158,13 @@ def asked_time(question: str) -> tuple[AskedTime, str]:
         order = "latest" if latest else "first"
     time = AskedTime(order, since, until, tuple(days), stay, relative, visits)
     return replace(time, open_ends=frozenset(open_ends), either=_either(question) if dated else ()), left
+
+
+def _is_made_on(match: re.Match[str]) -> bool:
+    """Whether "from" says of which day a film or note is: "the film from 2022", and not "from 2022 on"."""
+    if (match["since"] or "").lower() != "from" or match["onward"]:
+        return False
+    return _WRITTEN_FROM.search(match.string[: match.start()]) is not None
 
 
 def _open_ends(match: re.Match[str]) -> set[Literal["since", "until"]]:
