@@ -15,6 +15,12 @@ from dataclasses import dataclass, replace
 from pipeline.answering.flow import InnerAnswerer
 from pipeline.answering.follow_up import names_someone_else
 from pipeline.answering.images.deferred_embedder import require_image_embedder
+from pipeline.answering.images.film_reports import (
+    FilmReport,
+    below_reports,
+    report_statements,
+    reports_of,
+)
 from pipeline.answering.images.film_statements import (
     condition_unclear,
     film_hits,
@@ -134,9 +140,7 @@ class ImageAnswering:
             yield from self._alone(question, FilmAnswer(nothing=condition_unclear(asked)), watch)
             return
         with watch.stage("search"):
-            films = images_asked_for(
-                asked, time, question.filters, self.images, self.store, self.image_embedder
-            )
+            films = self._asked_for(asked, time, question.filters)
         patients = question.filters.patient_ids
         if not patients and (unknown := _unknown_id(understood, asked)):
             yield from self._alone(question, FilmAnswer(nothing=NO_SUCH_PATIENT.format(unknown)), watch)
@@ -156,8 +160,22 @@ class ImageAnswering:
         else:
             found = FilmAnswer(nothing=nothing_stored(asked, films, time, patients=len(patients)))
         found = _saying_first(_left_out(understood), found)
+        yield from self._tell(understood, asked, films, found, watch)
+
+    def _tell(
+        self,
+        understood: UnderstoodQuestion,
+        asked: AskedFilms,
+        films: StoredFilms,
+        found: FilmAnswer,
+        watch: Stopwatch,
+    ) -> Iterator[AnswerEvent]:
+        """The films alone, below what their reports say, or beside what the notes say."""
+        question = understood.meant.question
         if asked.themselves or (asked.shown and found.shown):
             yield from self._alone(question, found, watch)
+        elif asked.reading and found.told and len(question.filters.patient_ids) == 1:
+            yield from self._as_reported(understood, asked, films, found, watch)
         elif found.shown and (question.filters.patient_ids or asked.plainly or asked.shown):
             yield from self._beside(understood, replace(found, asks_notes=asked.asks_notes), watch)
         elif question.filters.patient_ids:
@@ -190,6 +208,100 @@ class ImageAnswering:
                 for statement in answer.statements[len(event.answer.statements) :]:
                     yield Verified(statement)
                 yield Finished(answer)
+        finally:
+            end_early(events)
+
+    def _asked_for(self, asked: AskedFilms, time: AskedTime, filters: Filters) -> StoredFilms:
+        """The films that are asked for. Of a time whose films have not the label, all: a report may say it."""
+        found = images_asked_for(asked, time, filters, self.images, self.store, self.image_embedder)
+        read = asked.reading and _is_chosen(time) and len(filters.patient_ids) == 1
+        if found.films or not asked.label or not read:
+            return found
+        every = images_asked_for(replace(asked, label=""), time, filters, self.images, self.store)
+        return every if every.films else found
+
+    # --- what films show, by their reports
+
+    def _as_reported(
+        self,
+        understood: UnderstoodQuestion,
+        asked: AskedFilms,
+        films: StoredFilms,
+        found: FilmAnswer,
+        watch: Stopwatch,
+    ) -> Iterator[AnswerEvent]:
+        """What the reports of the films say, then what other notes do, dated, then the films. Other notes are not asked
+        where the reports of all films that are asked for answer."""
+        question, label = understood.meant.question, asked.label
+        described = [film.description for film in films.films]
+        with watch.stage("search"):
+            reports = reports_of(
+                described, self.store, question.filters, lambda: embed_question(question.text, self.embedder)
+            )
+        passages = (*found.told, *(hit for report in reports for hit in report.passages))
+        chosen, in_time = _is_chosen(understood.plan.time), asked.beside_notes and bool(label)
+        if self.reads_passages and not chosen:
+            yield from self._beside(replace(understood, evidence=passages), found, watch)
+            return
+        said = [*self._said_in(reports, label, question)]
+        if not (said or reports or chosen or in_time):
+            yield from self._beside(understood, found, watch)
+            return
+        retrieved, parts = Retrieved(passages, images=found.shown), tuple[UnderstoodPart, ...]()
+        answer = self._answer(question, found, (), watch)
+        if said and not in_time and (chosen or len(reports) == len(described)):
+            yield retrieved
+        else:
+            if in_time:
+                understood, parts = self._in_time(label, understood)
+            if self.reads_passages:
+                understood = replace(understood, evidence=passages)
+            for event in self._unspoken(understood, replace(retrieved, understood=parts), watch):
+                if isinstance(event, Finished):
+                    answer = event.answer
+                else:
+                    yield event
+            said += below_reports(answer, said, reports, described if chosen else (), in_time=in_time)
+        said += self._statements(found, found.told, _last_number(said), question)
+        for statement in said:
+            yield Verified(statement)
+        shown = self._still_so(found.shown, question.filters)
+        bare = replace(answer, statements=(), citations=(), outcome="answered" if said else answer.outcome)
+        whole = _joined(bare, said, replace(found, shown=shown), watch)
+        passages = _with(passages, answer.passages)
+        yield Finished(replace(whole, question=question.text, passages=passages, understood=parts))
+
+    def _said_in(self, reports: Sequence[FilmReport], label: str, question: Question) -> Iterator[Statement]:
+        last = 0
+        for report in reports:
+            statements = report_statements(report, label, self.store, question.filters.scope, last)
+            last += len(statements)
+            yield from statements
+
+    def _in_time(
+        self, label: str, understood: UnderstoodQuestion
+    ) -> tuple[UnderstoodQuestion, tuple[UnderstoodPart, ...]]:
+        """The question about a finding over time, of the same patients, and as what it is understood."""
+        question = understood.meant.question
+        text = f"How has the {label} changed over time?"
+        asked = UnderstoodQuestion.of(replace(question, text=text, carried=(), without=()), self.store)
+        patients, scope = question.filters.patient_ids, question.filters.scope
+        return asked, understood_parts(asked.plan, patients, scope, self.store, asked.question)
+
+    def _unspoken(
+        self, understood: UnderstoodQuestion, retrieved: Retrieved, watch: Stopwatch
+    ) -> Iterator[AnswerEvent]:
+        """The events of the notes' answer without its statements, which stand in the whole answer."""
+        events = self.inside.stream(understood.question, understood, watch)
+        try:
+            for event in events:
+                match event:
+                    case Retrieved(passages):
+                        yield replace(retrieved, passages=_with(retrieved.passages, passages))
+                    case Verified():
+                        continue
+                    case _:
+                        yield event
         finally:
             end_early(events)
 
@@ -402,6 +514,15 @@ class ImageAnswering:
             said += [statement] if statement is not None else []
         alone = not found.told and found.lead is not None
         return [found.lead, *said] if found.lead is not None and (said or alone) else said
+
+
+def _is_chosen(time: AskedTime) -> bool:
+    """Whether films of one time are meant: the latest, those of a day or year."""
+    return bool(time.order or time.since or time.until or time.either)
+
+
+def _last_number(said: Sequence[Statement]) -> int:
+    return max((each.number for statement in said for each in statement.citations), default=0)
 
 
 def _one_of_each_series(hits: Sequence[ImageHit]) -> list[ImageHit]:

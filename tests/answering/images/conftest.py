@@ -24,8 +24,8 @@ from pipeline.wiring import (
 from tests.images import jpeg, rings
 from tests.service.running import index, settings_in
 
-ANNA, BEN, CARA = "P100", "P200", "P300"
-_NAMES = {ANNA: "Anna Mitchell", BEN: "Ben Okafor", CARA: "Cara Lindqvist"}
+ANNA, BEN, CARA, DORA = "P100", "P200", "P300", "P400"
+_NAMES = {ANNA: "Anna Mitchell", BEN: "Ben Okafor", CARA: "Cara Lindqvist", DORA: "Dora Nyberg"}
 _NOTES = (
     (
         "r1",
@@ -66,6 +66,22 @@ _NOTES = (
         "2021-01-01",
         "medicine",
         "ASSESSMENT\n\nMigraine. Takes sumatriptan 50 mg as needed.",
+    ),
+    (
+        "r4",
+        DORA,
+        "Radiology report",
+        "2022-05-05",
+        "radiology",
+        "INDICATION: Effusion?\n\nFINDINGS: The heart is enlarged. No pneumothorax.\n\nIMPRESSION: Cardiomegaly.",
+    ),
+    (
+        "n4",
+        DORA,
+        "Progress note",
+        "2022-06-01",
+        "medicine",
+        "ASSESSMENT\n\nHer pleural effusion was drained in 2020.",
     ),
 )
 _CHEST = {"modality": "DX", "body_part": "CHEST", "view": "PA"}

@@ -117,11 +117,12 @@ def test_where_there_is_no_film_it_says_so(ward: Ward, case: str) -> None:
 
 def test_notes_and_films_stand_side_by_side(ward: Ward) -> None:
     answer = ward.ask("What did the films and the notes say about Anna Mitchell's effusion?")
-    assert [each.resource_id for each in answer.citations] == ["r1", "f-new"]
-    assert [each.number for each in answer.citations] == [1, 2]
-    assert answer.images[0].number == 2
-    assert '"Small left pleural effusion." [1]' in answer.text
-    assert "The film of 4 March 2019 is labelled with: effusion, infiltration. [2]" in answer.text
+    assert [each.resource_id for each in answer.citations] == ["r1", "n1", "f-new"]
+    assert [each.number for each in answer.citations] == [1, 2, 3]
+    assert answer.images[0].number == 3
+    assert answer.text.startswith('Report of the film of 4 March 2019: "Small left pleural effusion." [1]')
+    assert '2019-03-10: "Pleural effusion after pneumonia." [2]' in answer.text
+    assert "The film of 4 March 2019 is labelled with: effusion, infiltration. [3]" in answer.text
     assert {hit.resource_id for hit in answer.passages} >= {"r1", "f-new"}
 
 

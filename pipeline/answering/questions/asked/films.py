@@ -108,6 +108,21 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _SAYS = re.compile(r"\b(?:say|says|said|show|shows|showed|shown|see|seen|found|tell|tells)\b", re.IGNORECASE)
+_ON_IT = re.compile(
+    rf"\b(?:on|in|by|per|according to)\s+(?:\S+\s+){{0,6}}?"
+    rf"(?:{_ANY}|imaging|scans?|{'|'.join(_KINDS.values())})(?![\w-])",
+    re.IGNORECASE,
+)
+_RESULT = re.compile(
+    r"\b(?:results?|findings?|impressions?|normal|abnormal\w*|reveal\w*|demonstrat\w*|visible)\b",
+    re.IGNORECASE,
+)
+_ASKS_MORE = re.compile(
+    r"^\W*(?:(?:and|so)\s+)*(?:when|why|who|whose|where|how (?:many|often|long)|which patients?)\b"
+    r"|\b(?:and|,)\s+(?:what|who|when|why|which|how|is|does|did|has|was)\b",
+    re.IGNORECASE,
+)
+"""Asks for what no report of the film tells, or for something beside it."""
 _EARLIER = re.compile(r"\b(?:earlier|previous|prior|older|before|preceding)\b", re.IGNORECASE)
 _ONE_BEFORE = re.compile(r"\bthe ones? before\b(?! \d)", re.IGNORECASE)
 """No event that another time is counted from."""
@@ -210,6 +225,10 @@ class AskedFilms:
     """How many there are of each patient is asked for."""
     asks_notes: bool = False
     """What notes say is asked for as well."""
+    reading: bool = False
+    """What they show is asked for, which their reports say."""
+    beside_notes: bool = False
+    """What notes say is asked for as well, by that word."""
 
     @property
     def called(self) -> str:
@@ -291,7 +310,8 @@ def may_ask_of_films(question: Question) -> bool:
 
 def asked_films(plan: QuestionPlan) -> AskedFilms:
     """The films that a question asks for."""
-    _, left = asked_time(_ONE_BEFORE.sub("the earlier one", framed(plan.text, plan.patients)))
+    whole = framed(plan.text, plan.patients)
+    _, left = asked_time(_ONE_BEFORE.sub("the earlier one", whole))
     text = " ".join(_QUOTE.sub(" ", left).split())
     kinds = tuple(kind for kind, words in _kind_words().items() if words.search(text))
     if not kinds and _SCAN.search(text):
@@ -327,7 +347,14 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
         narrowed=shown or themselves or _OF_THEM.search(text) is not None,
         compared=_COMPARES.search(text) is not None,
         asks_notes=others or says or bool(label or rest),
+        reading=not shown and not _ASKS_MORE.search(whole) and _asks_what_it_shows(whole, label),
+        beside_notes=others,
     )
+
+
+def _asks_what_it_shows(text: str, label: str) -> bool:
+    says = _SAYS.search(text) is not None or _RESULT.search(text) is not None
+    return says or (bool(label) and _ON_IT.search(text) is not None)
 
 
 def _parts_in(text: str) -> tuple[str, ...]:

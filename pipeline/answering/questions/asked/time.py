@@ -28,8 +28,8 @@ _DATED = re.compile(
     re.IGNORECASE,
 )
 _WRITTEN_FROM = re.compile(
-    r"(?<![\w-])(?:films?|images?|pictures?|photos?|scans?|cts?|mris?|x[- ]?rays?|cxrs?|radiographs?|ultrasounds?|mammograms?"
-    r"|reports?|notes?|letters?|summar(?:y|ies))(?:\s+(?!from\b|and\b|chang|trend|develop|differ)[\w§'’-]+){0,5}\s+\Z",
+    r"(?<![\w-])(?:films?|images?|pictures?|photos?|scans?|cts?|mris?|x[- ]?rays?|cxrs?|radiographs?|ultrasounds?"
+    r"|mammograms?|reports?|notes?|letters?|summar(?:y|ies))(?:\s+(?!from\b|and\b|chang|trend|develop|differ)[\w§'’-]+){0,5}\s+\Z",
     re.IGNORECASE,
 )
 """Before "from 2022", which is then when it was made and not when a time begins."""
