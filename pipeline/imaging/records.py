@@ -18,6 +18,8 @@ ISSUER = "issuer"
 """In an image's metadata: a code of who gave the patient's id, where the header alone names the patient and says so."""
 DATE_LEFT_OUT = "date_left_out"
 """In an image's metadata: why it has no date although its header or its row has one, `placeholder` or `unreadable`."""
+IN_TABLE = "in_table"
+"""In an image's metadata: that a table had a row for it when it was stored."""
 LEFT_OUT = "left_out"
 """In an image's metadata: how many values of its row were left out, because they may name someone."""
 

@@ -285,9 +285,17 @@ def test_every_file_that_failed_is_named_by_the_list_and_by_status(tmp_path: Pat
     assert {each["file"] for each in failures} == {str(folder / "1.dcm"), str(folder / "A/same.dcm")}
 
 
-@pytest.mark.parametrize("lacking", [[], ["--metadata", "rest.csv"]], ids=["no table", "no row"])
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        ([], {"findings": "effusion"}),
+        (["--metadata", "rest.csv"], {"findings": "effusion"}),
+        ([], {"laterality": "L"}),
+    ],
+    ids=["no table", "no row", "a side"],
+)
 def test_what_a_table_said_does_not_go_because_a_run_was_told_less(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: list[str], said: dict[str, str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "films"
@@ -295,25 +303,26 @@ def test_what_a_table_said_does_not_go_because_a_run_was_told_less(
     for number in (0, 1):
         content = dicom(grey() + number, PatientID=f"P{number}", SOPInstanceUID=f"1.2.3.{number}")
         (folder / f"{number}.dcm").write_bytes(content)
-    rows = [{"image": "0.dcm", "findings": "effusion"}, {"image": "1.dcm", "findings": ""}]
+    rows = [{"image": "0.dcm", **said}, {"image": "1.dcm", **dict.fromkeys(said, "")}]
     write_table(tmp_path / "said.csv", rows)
-    write_table(tmp_path / "rest.csv", [{"image": "1.dcm", "findings": ""}])
+    write_table(tmp_path / "rest.csv", rows[1:])
     assert run("images", "films", "--metadata", "said.csv").exit_code == 0
 
     def findings() -> list[str]:
         with closing(sqlite3.connect(load_settings(None).data_dir / STORE_FILE)) as connection:
-            found = connection.execute("SELECT Findings FROM MedicalImageVectors ORDER BY PatientID")
-            return [each for (said,) in found for each in json.loads(said)]
+            query = "SELECT Findings, Laterality FROM MedicalImageVectors WHERE PatientID = 'P0'"
+            ((labels, side),) = connection.execute(query)
+            return [*json.loads(labels), *filter(None, [side])]
 
     told = json.loads(run("images", "films", *lacking, "--json").output)
     assert (told["rejected"], told["refused_and_shown"]) == (1, 1)
     assert "row-gone" in Path(told["rejections_file"]).read_text()
-    assert findings() == ["effusion"]
+    assert findings() == [*said.values()]
     assert run("images", "films", *lacking, "--without-metadata").exit_code == 0
     assert findings() == []
     assert run("images", "films", "--metadata", "said.csv").exit_code == 0
-    assert findings() == ["effusion"]
-    write_table(tmp_path / "said.csv", [row | {"findings": "No finding"} for row in rows])
+    assert findings() == [*said.values()]
+    write_table(tmp_path / "said.csv", [row | dict.fromkeys(said, "") for row in rows])
     assert run("images", "films", "--metadata", "said.csv").exit_code == 0
     assert findings() == [], "a row that says less is a correction"
 

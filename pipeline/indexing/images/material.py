@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pipeline.errors import StoreRejectedRow, UnreadableImage
 from pipeline.images import EmbeddedImage, ImageFilters, Thumbnail
 from pipeline.imaging.files import ImageFile, ImageMetadata
-from pipeline.imaging.records import DATE_LEFT_OUT, ISSUER, LEFT_OUT, ImageDescription
+from pipeline.imaging.records import DATE_LEFT_OUT, IN_TABLE, ISSUER, LEFT_OUT, ImageDescription
 from pipeline.indexing.images.tables import of_folders
 from pipeline.indexing.material import Piece
 from pipeline.ports import ImageEmbedder, ImageStore, Ledger
@@ -35,13 +35,8 @@ IMAGE_VERSION = 1
 """Part of every image's recipe: a change of reading or preparation that moves vectors raises it."""
 
 
-_ONLY_OF_TABLES = {
-    "findings": "findings",
-    "report_id": "report",
-    "encounter_id": "encounter",
-    "domain": "domain",
-}
-"""Fields that no header gives, as people call them."""
+_ONLY_OF_TABLES = ("findings", "report_id", "encounter_id", "domain")
+"""Fields that no header gives."""
 
 
 class Preparation(Protocol):
@@ -136,16 +131,19 @@ class ImageMaterial:
     def _silent(self, references: Sequence[ImageReference]) -> dict[str, UnreadableImage]:
         """Those that no table of this run speaks of, and of which what is stored has something that only a table says:
         what a person gave must not go because a run was told less."""
-        rowless = [
-            each.content_hash for each in references if not (self.has_row(each.path) or _has_values(each))
-        ]
+        rowless = [each.content_hash for each in references if not self._is_in_table(each)]
         if self.without_tables or not rowless:
             return {}
         stored = self.images.descriptions(self.images.images_of(rowless))
-        said = {each.content_hash: _of_tables(each) for each in stored.values()}
         given = {each.content_hash: each.given for each in references}
-        lost = {key: [name for name in names if not given[key].get(name)] for key, names in said.items()}
-        return {key: _no_row(names) for key, names in lost.items() if names}
+        return {
+            each.content_hash: _no_row()
+            for each in stored.values()
+            if IN_TABLE in each.metadata or _says_more(each, given[each.content_hash])
+        }
+
+    def _is_in_table(self, reference: ImageReference) -> bool:
+        return self.has_row(reference.path) or _has_values(reference)
 
     def _require_one_issuer(self, description: ImageDescription) -> None:
         """Two hospitals give one number to two people. The first counts as long as an image of that patient is stored,
@@ -185,7 +183,11 @@ class ImageMaterial:
         (piece,) = pieces
         prepared = _prepared(piece)
         thumbnail = Thumbnail("image/jpeg", prepared.thumbnail)
-        return EmbeddedImage(prepared.description, vectors[piece.chunk_id], thumbnail)
+        description = prepared.description
+        assert isinstance(staged, ImageReference)
+        if self._is_in_table(staged):
+            description = replace(description, metadata={**description.metadata, IN_TABLE: "yes"})
+        return EmbeddedImage(description, vectors[piece.chunk_id], thumbnail)
 
     def check(self) -> None:
         self.embedder.check()
@@ -310,16 +312,16 @@ def _has_values(reference: ImageReference) -> bool:
     return any(value and folders.get(name) != value for name, value in said.items())
 
 
-def _of_tables(description: ImageDescription) -> list[str]:
-    return [name for name in _ONLY_OF_TABLES if getattr(description, name)]
+def _says_more(description: ImageDescription, given: Mapping[str, Any]) -> bool:
+    """Of an image that a release stored which did not write `IN_TABLE`."""
+    return any(getattr(description, name) and not given.get(name) for name in _ONLY_OF_TABLES)
 
 
-def _no_row(lost: Sequence[str]) -> UnreadableImage:
-    names = ", ".join(_ONLY_OF_TABLES[name] for name in lost)
+def _no_row() -> UnreadableImage:
     return UnreadableImage(
         "No table of this run has a row for the image, and an earlier one had.",
-        remedy=f"It is stored with its {names}, and stays so. Give that table again (--metadata FILE), with a row for "
-        "this file; to take the image without: --without-metadata.",
+        remedy="It stays stored with what that row said. Give that table again (--metadata FILE), with a row for this "
+        "file; to take the image without: --without-metadata.",
         kind="row-gone",
     )
 
