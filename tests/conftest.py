@@ -6,13 +6,16 @@ import asyncio
 import gc
 import logging
 import os
+import pickle
 import socket
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from pipeline.imaging import reading_pool
 from pipeline.logs import LOGGER
 
 settings.register_profile("suite", max_examples=30, deadline=None)
@@ -110,3 +113,21 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the development data next to the checkout (../shared/data)")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="module")
+def kept_reading_pools() -> Iterator[None]:
+    """Processes that read images are kept between the commands of one file: to start one takes longer than to read a
+    film. What is opened with the same options is the same pool."""
+    open_pool = reading_pool.ReadingPool
+    kept: dict[bytes, reading_pool.ReadingPool] = {}
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+
+        def opened(options: reading_pool.PoolOptions) -> AbstractContextManager[reading_pool.ReadingPool]:
+            key = pickle.dumps(options)
+            if key not in kept:
+                kept[key] = stack.enter_context(open_pool(options))
+            return nullcontext(kept[key])
+
+        patch.setattr(reading_pool, "ReadingPool", opened)
+        yield
