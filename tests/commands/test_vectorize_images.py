@@ -15,7 +15,10 @@ from typer.testing import CliRunner, Result
 from pipeline.commands.progress import Pace
 from pipeline.config import load_settings
 from pipeline.imaging.deidentification.key import KEY_BYTES
+from pipeline.indexing.images.sources import ImageSources
+from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.run_counts import RunCounts
+from pipeline.records import Rejection
 from pipeline.vectorize import app
 from pipeline.wiring import STORE_FILE
 from tests.imaging.samples import dicom, grey
@@ -380,3 +383,26 @@ def test_the_time_left_is_that_of_batches_and_not_of_the_start(monkeypatch: pyte
     assert "unknown time left" in lines[0]
     assert lines[1].startswith("batch 2, 20 of 100 images")
     assert "8.0 s left" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("labels.csv", "image,patient\na.png,p1\n", "table"),
+        ("Data_Entry_2017.csv", "Image Index,Finding Labels,Patient ID\na.png,Mass,1\n", "table"),
+        ("said.jsonl", '{"image": "a.png", "findings": ["Mass"]}\n', "table"),
+        ("stock.csv", "article,price\nx,1\n", "not-an-image"),
+        ("broken.jsonl", "[1]\n", "not-an-image"),
+        ("readme.txt", "image,patient\n", "not-an-image"),
+    ],
+)
+def test_a_table_that_was_not_named_is_told_as_one(
+    tmp_path: Path, name: str, content: str, kind: str
+) -> None:
+    (tmp_path / "films" / "sub").mkdir(parents=True)
+    path = tmp_path / "films" / "sub" / name
+    path.write_text(content)
+    (told,) = ImageSources([str(tmp_path / "films")], ImageTables(), ("png",))
+    assert isinstance(told, Rejection)
+    assert told.field == kind
+    assert (f"--metadata {path}" in told.remedy) == (kind == "table")

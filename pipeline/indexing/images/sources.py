@@ -20,7 +20,7 @@ from pipeline.indexing.field_values import FieldRefused, written_day
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.images.disputes import AMBIGUOUS_ROW, Disputes, Earlier, disputes
 from pipeline.indexing.images.hashing import sha256
-from pipeline.indexing.images.tables import ImageTables
+from pipeline.indexing.images.tables import ImageTables, is_image_table
 from pipeline.indexing.validation import ValidNote
 from pipeline.readers.sources import Source, locate, open_file, source_name
 from pipeline.records import ImageReference, KnownNote, Rejection, SourceRecord
@@ -64,7 +64,8 @@ class ImageSources:
         try:
             found = image_format(head)
         except UnreadableImage as error:
-            yield _refused(source, digest, error)
+            unnamed = source.path is not None and is_image_table(source.path)
+            yield _refused(source, digest, _unnamed_table(source) if unnamed else error)
             return
         self.seen[found] += 1
         if found in self.formats:
@@ -121,6 +122,14 @@ def may_be_taken(record: SourceRecord) -> bool:
     reference = record.fields["reference"]
     assert isinstance(reference, ImageReference)
     return not reference.refused and bool(reference.patient_id or reference.source_format == "dicom")
+
+
+def _unnamed_table(source: Source) -> UnreadableImage:
+    return UnreadableImage(
+        "The file is a table of images that was not named.",
+        remedy=f"Name it: --metadata {source.file}. If it is about other images, leave it out of the folder.",
+        kind="table",
+    )
 
 
 def _doubted(content_hash: str, known: KnownNote, error: UnreadableImage) -> SourceRecord:

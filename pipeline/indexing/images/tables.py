@@ -47,6 +47,9 @@ _NIH_KEY = "imageindex"
 _SUFFIX = re.compile(r"(?:\.nii)?\.[a-z][a-z0-9]{0,5}\Z", re.IGNORECASE)
 """Not the last number of a UID: 1.2.840.7 is no other name of 1.2.840."""
 _LINES = re.compile(r"lines? \d+(?: to \d+)?")
+_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
+_LOOKED_INTO_BYTES_MAX = 64 * 2**20
+"""A larger file that no one named is not looked into: its first line may be all of it."""
 ROW_CHARACTERS_MAX = 1_000_000
 _NO_FINDINGS = frozenset({"", "no finding", "no findings", "none"})
 
@@ -127,6 +130,20 @@ def _together(before: ImageMetadata, row: ImageMetadata, place: str, earlier: st
         )
     findings = tuple(dict.fromkeys((*before.findings, *row.findings)))
     return ImageMetadata(**{name: one[name] or other[name] for name in one} | {"findings": findings})
+
+
+def is_image_table(path: Path) -> bool:
+    """Whether a file that is no image looks like a table of images that someone forgot to name: by its first row."""
+    if path.suffix.lower() not in _TABLE_SUFFIXES:
+        return False
+    try:
+        if path.stat().st_size > _LOOKED_INTO_BYTES_MAX:
+            return False
+        _, row = next(_rows(path), ("", {}))
+    except (InputMissing, InputUnusable, OSError):
+        return False
+    names = {_plain(str(name)) for name in row}
+    return bool(names & set(_KEYS)) and any(names & set(columns) for columns in _COLUMNS.values())
 
 
 def _is_nih(path: Path) -> bool:
