@@ -132,6 +132,7 @@ def conversation(
     problem: ProblemView | None = None
     if note or film:
         try:
+            _refuse_withheld(found.messages, film or note)
             beside = (
                 open_film(services, principal, film, frame)
                 if film
@@ -152,6 +153,18 @@ def conversation(
         beside_problem=problem,
         opened=film_address(film, frame) if film else note_address(note, spans),
     )
+
+
+def _refuse_withheld(messages: Sequence[ConversationMessage], cited: str) -> None:
+    """What only an answer cites that is not shown any more may be another patient's by now, or have changed."""
+    told = {
+        citation["resource_id"]
+        for said in messages
+        for statement in (said.content or {}).get("statements", ())
+        for citation in statement["citations"]
+    }
+    if cited not in told and any(said.withheld for said in messages):
+        raise NotKnown("The answer that cites it is no longer shown.", remedy="Ask the question again.")
 
 
 def _note_beside(

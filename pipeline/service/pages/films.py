@@ -41,7 +41,7 @@ from pipeline.service.pages.film_views import (
 )
 from pipeline.service.pages.register import names_with_ids
 from pipeline.service.pages.rendering import Renderer
-from pipeline.service.pages.view_models import PatientView
+from pipeline.service.pages.view_models import PatientView, refuse_another
 from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
 
 router = APIRouter(include_in_schema=False, dependencies=[requires(Action.READ_NOTE)])
@@ -265,9 +265,11 @@ def film(
     renderer: RendererHere,
     frame: Annotated[int, Query(ge=0, le=FRAME_MAX)] = 0,
     other: Annotated[str, Query(max_length=3)] = "",
+    cited_of: Word = "",
 ) -> HTMLResponse:
     """A film, on a page of its own or next to an answer."""
     shown = replace(open_film(services, principal, image_id, frame), other=other == "yes")
+    refuse_another(shown.description.patient_id, cited_of)
     if is_part(request):
         return renderer.fragment("film_fragment.html", part="film", shown=shown)
     return renderer.page(request, "film.html", here="films", shown=shown)

@@ -12,8 +12,8 @@ from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.pages.dependencies import RendererHere
 from pipeline.service.pages.errors import is_part
-from pipeline.service.pages.view_models import NoteView
-from pipeline.service.schemas.fields import ID_CHARACTERS_MAX
+from pipeline.service.pages.view_models import NoteView, refuse_another
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
 
 router = APIRouter(include_in_schema=False)
 
@@ -28,9 +28,11 @@ def note(
     principal: PrincipalHere,
     renderer: RendererHere,
     span: Annotated[list[SpanParameter] | None, Query(max_length=100)] = None,
+    cited_of: Annotated[Text, Query(max_length=ID_CHARACTERS_MAX)] = "",
 ) -> HTMLResponse:
     """The note with the ranges of the address pointed out. Its address can be shared: rights decide who sees it."""
     document = read_note(services, principal, resource_id)
+    refuse_another(document.patient_id, cited_of)
     shown = NoteView.of(document, [range_in(text, len(document.text_content)) for text in span or ()])
     if is_part(request):
         return renderer.fragment("note_fragment.html", shown=shown)

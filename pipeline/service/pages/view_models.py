@@ -18,6 +18,7 @@ from pipeline.patients import RegisteredPatient
 from pipeline.records import Document, FoundImage, Outcome, Question
 from pipeline.service.audit.receipts import NAMING, notices_from
 from pipeline.service.conversations.store import ConversationMessage
+from pipeline.service.errors import NotKnown
 from pipeline.service.pages.film_views import FilmGroup, film_address
 from pipeline.service.pages.wording import QUOTES_ONLY, age_words, part_words
 from pipeline.service.schemas.ask import (
@@ -399,6 +400,18 @@ def cited_address(cited: CitationOut | PassageOut) -> str:
     if isinstance(cited.locator, ImageRegionOut):
         return film_address(cited.locator.image, cited.locator.frame)
     return note_address(cited.resource_id, [(cited.start, cited.end)])
+
+
+def cited_part(cited: CitationOut) -> str:
+    """Where it is fetched from to be shown next to the answer: as of the patient of whom it was cited."""
+    address = cited_address(cited)
+    return f"{address}{'&' if '?' in address else '?'}{urlencode({'cited_of': cited.patient_id})}"
+
+
+def refuse_another(patient_id: str, cited_of: str) -> None:
+    """Raises NotKnown where what was cited of one patient is another's by now: it is no evidence of anyone's there."""
+    if cited_of and patient_id != cited_of:
+        raise NotKnown("What was cited here is another patient's now.", remedy="Ask the question again.")
 
 
 def beside_address(conversation_id: str, citation: CitationOut) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ import pytest
 from pipeline.images import found_image
 from pipeline.imaging.records import ImageDescription
 from pipeline.patients import PersonName, RegisteredFact, RegisteredPatient
-from pipeline.records import FoundBy
+from pipeline.records import EVERYTHING, FoundBy
 from pipeline.service.api.patients import FoundPatients
 from pipeline.service.pages import films, register
 from pipeline.service.pages.film_views import OpenFilmView, film_groups, is_slice, slices_in
@@ -309,3 +310,35 @@ def test_only_who_may_see_a_film_is_led_to_films(shown: Gallery, everyone: httpx
     entry = '<a href="/films"'
     assert entry in everyone.get("/account", headers=PAGE).text
     assert entry not in none.get("/account", headers=PAGE).text
+
+
+@pytest.mark.parametrize(("cited_of", "status"), [("pat-a", 200), ("pat-b", 404), ("", 200)])
+def test_what_is_another_patients_now_is_not_opened_as_evidence(
+    shown: Gallery, everyone: httpx2.Client, cited_of: str, status: int
+) -> None:
+    for at in (address(shown, "a0.png"), "/notes/report-a"):
+        opened = everyone.get(at, params={"cited_of": cited_of}, headers=PART)
+        assert opened.status_code == status
+        assert ("another patient" in opened.text) == (status == 404)
+        assert ("pat-a" in opened.text) == (status == 200)
+
+
+def test_a_film_that_changed_hands_is_in_no_kept_answer_and_not_opened_next_to_one(
+    shown: Gallery, everyone: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = shown.ids["a0.png"]
+    form = {"question": "Which films does pat-a have?", "patient_id": "pat-a"}
+    stream = everyone.post("/ask", data=form, headers=PART).text
+    assert "&amp;cited_of=pat-a" in stream
+    kept = re.findall(r"data: (/conversations/\w+)", stream)[0]
+    assert 'class="film-picture"' in everyone.get(kept, params={"film": film}, headers=PAGE).text
+
+    images = shown.service.app.state.services.images
+    moved = replace(images.one(film, EVERYTHING), patient_id="pat-b")
+    history = shown.service.app.state.services.conversations
+    monkeypatch.setattr(history, "_image_sight", lambda ids, scope: {film: moved})
+    page = everyone.get(kept, params={"film": film}, headers=PAGE).text
+    assert "This answer is no longer shown" in page
+    assert "effusion" not in page
+    assert "no longer shown. Ask the question again." in page
+    assert 'class="film-picture"' not in page
