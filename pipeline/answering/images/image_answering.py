@@ -176,6 +176,8 @@ class ImageAnswering:
             yield from self._alone(question, found, watch)
         elif asked.reading and found.told and len(question.filters.patient_ids) == 1:
             yield from self._as_reported(understood, asked, films, found, watch)
+        elif found.shown and not question.filters.patient_ids and asked.reading and _in_time(asked):
+            yield from self._of_whom(understood, asked, found, watch)
         elif found.shown and (question.filters.patient_ids or asked.plainly or asked.shown):
             yield from self._beside(understood, replace(found, asks_notes=asked.asks_notes), watch)
         elif question.filters.patient_ids:
@@ -239,7 +241,7 @@ class ImageAnswering:
                 described, self.store, question.filters, lambda: embed_question(question.text, self.embedder)
             )
         passages = (*found.told, *(hit for report in reports for hit in report.passages))
-        chosen, in_time = _is_chosen(understood.plan.time), asked.beside_notes and bool(label)
+        chosen, in_time = _is_chosen(understood.plan.time), _in_time(asked)
         if self.reads_passages and not chosen:
             yield from self._beside(replace(understood, evidence=passages), found, watch)
             return
@@ -253,7 +255,7 @@ class ImageAnswering:
             yield retrieved
         else:
             if in_time:
-                understood, parts = self._in_time(label, understood)
+                understood, parts = self._asked_as(f"How has the {label} changed over time?", understood)
             if self.reads_passages:
                 understood = replace(understood, evidence=passages)
             for event in self._unspoken(understood, replace(retrieved, understood=parts), watch):
@@ -278,12 +280,26 @@ class ImageAnswering:
             last += len(statements)
             yield from statements
 
-    def _in_time(
-        self, label: str, understood: UnderstoodQuestion
+    def _of_whom(
+        self, understood: UnderstoodQuestion, asked: AskedFilms, found: FilmAnswer, watch: Stopwatch
+    ) -> Iterator[AnswerEvent]:
+        """What notes say of a finding, where no patient is named: of each with whose it is."""
+        text = understood.meant.question.text
+        understood, parts = self._asked_as(f"Which patients have {asked.label}?", understood)
+        for event in self._beside(understood, found, watch):
+            match event:
+                case Retrieved():
+                    yield replace(event, understood=parts)
+                case Finished(answer):
+                    yield Finished(replace(answer, question=text, understood=parts))
+                case _:
+                    yield event
+
+    def _asked_as(
+        self, text: str, understood: UnderstoodQuestion
     ) -> tuple[UnderstoodQuestion, tuple[UnderstoodPart, ...]]:
-        """The question about a finding over time, of the same patients, and as what it is understood."""
+        """Another question of the same patients, and as what it is understood."""
         question = understood.meant.question
-        text = f"How has the {label} changed over time?"
         asked = UnderstoodQuestion.of(replace(question, text=text, carried=(), without=()), self.store)
         patients, scope = question.filters.patient_ids, question.filters.scope
         return asked, understood_parts(asked.plan, patients, scope, self.store, asked.question)
@@ -514,6 +530,11 @@ class ImageAnswering:
             said += [statement] if statement is not None else []
         alone = not found.told and found.lead is not None
         return [found.lead, *said] if found.lead is not None and (said or alone) else said
+
+
+def _in_time(asked: AskedFilms) -> bool:
+    """Whether films and notes are asked about a finding, which is one over time."""
+    return asked.beside_notes and bool(asked.label)
 
 
 def _is_chosen(time: AskedTime) -> bool:

@@ -80,6 +80,13 @@ def test_films_and_notes_about_a_finding_are_told_over_time(ward: Ward) -> None:
     assert "Not stated" not in answer.text
 
 
+def test_where_no_patient_is_named_each_sentence_has_whose_it_is(ward: Ward) -> None:
+    answer = ward.ask("What did the films and the notes say about the effusion?")
+    said = [each for each in answer.statements if each.citations]
+    assert {each.citations[0].patient_id for each in said} >= {ANNA, BEN}
+    assert all(each.text.startswith(f"Patient {each.citations[0].patient_id}") for each in said)
+
+
 def test_a_report_of_another_patient_is_no_report_of_the_film(ward: Ward) -> None:
     film = described("f-x", BEN, {"date": "2020-06-01", "report_id": "r1"})
     vector = ward.embedder.embed(["effusion"], "query")[0]

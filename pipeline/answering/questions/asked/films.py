@@ -109,7 +109,9 @@ _ASKS = re.compile(
 )
 _SAYS = re.compile(r"\b(?:say|says|said|show|shows|showed|shown|see|seen|found|tell|tells)\b", re.IGNORECASE)
 _ON_IT = re.compile(
-    rf"\b(?:on|in|by|per|according to)\s+(?:\S+\s+){{0,6}}?"
+    r"\b(?:on|in|by|per|according to)\s+(?:(?:the|this|that|these|those|an?|any|all|each|both|her|his"
+    r"|their|§\S*|\w+['’]s)\s+"
+    r"(?:(?!(?:after|since|before|during|until|while|when|for|to|at)\b)\S+\s+){0,5}?|\w+\s+)?"
     rf"(?:{_ANY}|imaging|scans?|{'|'.join(_KINDS.values())})(?![\w-])",
     re.IGNORECASE,
 )
