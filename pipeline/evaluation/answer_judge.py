@@ -36,7 +36,7 @@ SUMMARY_RECALL = 0.8
 
 _YES_OR_NO = re.compile(r"\W*(yes|no)\s*(?:[.,:;—–-]|$)", re.IGNORECASE)
 _SAYS_NOTHING = re.compile(
-    r"\W*(?:not stated|none\b|nothing\b|no one\b|no (?:patients?|notes?|such)\b|no relevant\b"
+    r"\W*(?:not stated|none\b|nothing\b|no one\b|no (?:patients?|notes?|sentences?|such)\b|no relevant\b"
     r"|no [\w -]{1,60} (?:is |are )?(?:stated|recorded|noted|documented|mentioned|found)"
     r"|the notes? (?:do|does) not\b|(?:his|her|their) notes? (?:do|does) not\b|[\w' -]{1,60}: not stated)",
     re.IGNORECASE,

@@ -1,8 +1,9 @@
 """One fact of one patient, or yes or no, where no other shape has it: the sentence that holds what is asked, or none.
 
 Decides that a sentence answers only if it, with its headings, holds what the question is about and has a value of the
-kind asked for. Where none does, nothing is stated, and what comes near is shown as that. Where a day is asked about,
-only what was written on it, or says it, answers. Refuses to infer: what two sentences say together it cannot say.
+kind asked for. Where none does, nothing is stated, and what comes near is shown as that, or as what may say it in other
+words. Where a day is asked about, only what was written on it, or says it, answers. Refuses to infer: what two
+sentences say together it cannot say.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from pipeline.answering.shapes.other_words import may_be_called
 from pipeline.answering.shapes.patient_notes import patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply
 from pipeline.text.answerability.asked_words import AskedWords
-from pipeline.text.answerability.values import ValueKind
+from pipeline.text.answerability.values import ValueKind, find_value
 from pipeline.text.structure.line_above import with_line_above
 
 SENTENCES_MAX = 3
 NEAR_MAX = 2
 NEAR = "Not stated in the notes. What comes near:"
+UNSURE = "No sentence says this in so many words. What comes nearest:"
+"""Of what may be said in other words: that it is not stated would be a claim."""
 LIKENED_MAX = 16
 """Sentences that answer by their words, of which the likeness to the question is asked."""
 LIKENESS_WEIGHT = 0.6
@@ -88,7 +91,8 @@ class SingleFact:
         if asked.plan.finding and _is_said_otherwise(asked.plan.finding, read):
             return None
         near = (read.near or read_apart(read).near)[:NEAR_MAX]
-        return replace(NOT_STATED, lines=(Lead(NEAR), *map(_quotation, near))) if near else NOT_STATED
+        lead = Lead(UNSURE if read.near and _may_say_it(near[0], value.kind) else NEAR)
+        return replace(NOT_STATED, lines=(lead, *map(_quotation, near))) if near else NOT_STATED
 
 
 def _read_within_examination(fact: AskedFact, asked: PlannedQuestion) -> ReadSentences | None:
@@ -104,6 +108,12 @@ def _read_within_examination(fact: AskedFact, asked: PlannedQuestion) -> ReadSen
         return None
     read = read_in(replace(fact, words=rest), [each.hit for note in notes for each in note.passages])
     return read if read.answering else None
+
+
+def _may_say_it(near: AnsweringSentence, kind: ValueKind | None) -> bool:
+    """Whether a sentence that does not answer by its words may do so for a reader: of a value it has one."""
+    text = near.hit.text
+    return kind is None or find_value(kind, text, near.start, near.end) is not None
 
 
 def _is_said_otherwise(finding: str, read: ReadSentences) -> bool:

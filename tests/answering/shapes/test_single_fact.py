@@ -170,6 +170,15 @@ def test_what_comes_near_is_shown_as_that_and_is_no_answer(tmp_path: Path) -> No
     assert lines(told_of(tmp_path / "twice", "How big is Nora Patel's lung nodule?", *twice)) == lines(told)
 
 
+def test_what_may_be_said_in_other_words_is_not_called_unstated(tmp_path: Path) -> None:
+    told = told_of(tmp_path, "Has anyone heard Nora Patel snore?", "Her daughter says that she is snoring.")
+    assert (told.outcome, told.reason) == ("nothing_relevant", "not_stated")
+    assert lines(told) == [
+        "No sentence says this in so many words. What comes nearest:",
+        '"Her daughter says that she is snoring." [1]',
+    ]
+
+
 def test_a_passage_is_as_near_to_the_question_as_its_vector_says(tmp_path: Path) -> None:
     text = NORA + "The CT shows a lung nodule of 8 mm."
     question = "How big is Nora Patel's lung nodule?"
