@@ -21,6 +21,7 @@ from pipeline.commands.console import (
     StackOption,
     as_json,
     command_line,
+    counted,
     duration,
     err,
     errors_as_exit_codes,
@@ -274,7 +275,7 @@ def _print_state(kind: MaterialKind, ledger: Ledger, failures: int) -> None:
     for reason, number in ledger.failure_reasons().items():
         out.print(f"{number:>7,} failed: {reason}")
     for failure in ledger.failures(failures):
-        out.print(f"  {failure.resource_id} after {failure.attempts} attempts: {failure.error}")
+        out.print(f"  {failure.resource_id} after {counted(failure.attempts, 'attempt')}: {failure.error}")
 
 
 def _print_failed_images(ledger: Ledger, failures: int) -> None:
@@ -380,8 +381,8 @@ def _reconciled(indexing: Indexing, corpus: Corpus, sample: int | None) -> Recon
 
 
 def _print_reconciliation(found: Reconciliation, kind: MaterialKind = "notes") -> None:
-    parts = "passages" if kind == "notes" else "of them"
-    out.print(f"{found.notes:,} {kind} done, {found.chunks:,} {parts} stored", markup=False)
+    parts = counted(found.chunks, "passage") if kind == "notes" else f"{found.chunks:,} of them"
+    out.print(f"{counted(found.notes, kind.removesuffix('s'))} done, {parts} stored", markup=False)
     for name, keys in (
         ("lost", found.lost),
         ("doubled", found.doubled),
@@ -425,13 +426,14 @@ def _print_reconciliation(found: Reconciliation, kind: MaterialKind = "notes") -
 
 def _print_repair(tally: RunCounts, gone: Sequence[str]) -> None:
     out.print(
-        f"repaired {tally.embedded:,} notes: {tally.chunks_reused:,} vectors were kept, "
+        f"repaired {counted(tally.embedded, 'note')}: {counted(tally.chunks_reused, 'vector was', 'vectors were')} "
+        "kept, "
         f"{tally.chunks_embedded:,} had to be embedded",
         markup=False,
     )
     if gone:
         out.print(
-            f"{len(gone):,} notes must be read from their source again, for example {', '.join(gone[:3])}",
+            f"{counted(len(gone), 'note')} must be read from their source again, for example {', '.join(gone[:3])}",
             markup=False,
         )
 
@@ -514,9 +516,11 @@ def _search(corpus: Corpus, text: str) -> list[Hit]:
 def _print_report(report: IndexReport) -> None:
     rate = report.embedded / report.seconds * 60 if report.seconds else 0.0
     out.print(
-        f"{report.accepted:,} notes accepted of {report.read:,} records: {report.embedded:,} embedded "
-        f"({report.chunks_embedded:,} passages new, {report.chunks_reused:,} kept), {report.unchanged:,} unchanged, "
-        f"{report.duplicates:,} duplicates, {report.rejected:,} rejected, {report.failed:,} failed",
+        f"{counted(report.accepted, 'note')} "
+        f"accepted of {counted(report.read, 'record')}: {report.embedded:,} embedded "
+        f"({counted(report.chunks_embedded, 'passage')} "
+        f"new, {report.chunks_reused:,} kept), {report.unchanged:,} unchanged, "
+        f"{counted(report.duplicates, 'duplicate')}, {report.rejected:,} rejected, {report.failed:,} failed",
         markup=False,
     )
     if kinds := _kinds(report):
@@ -525,9 +529,17 @@ def _print_report(report: IndexReport) -> None:
     _print_doubtful(report)
     _print_rejected(report, report.rejections_file)
     if report.withdrawn:
-        out.print(f"{report.withdrawn:,} notes that their source withdrew were removed", markup=False)
+        gone = counted(
+            report.withdrawn, "note that its source withdrew was", "notes that their source withdrew were"
+        )
+        out.print(f"{gone} removed", markup=False)
     if report.pruned:
-        out.print(f"{report.pruned:,} notes that the inputs no longer hold were removed", markup=False)
+        gone = counted(
+            report.pruned,
+            "note that the inputs no longer hold was",
+            "notes that the inputs no longer hold were",
+        )
+        out.print(f"{gone} removed", markup=False)
     if report.missing:
         _print_missing(report.missing, report.unread, "--prune removes them")
     if report.interrupted:
@@ -538,27 +550,30 @@ def _kinds(report: IndexReport) -> str:
     """New notes told from changed ones; "" where there are neither."""
     others = f"{report.patient_changed:,} with another patient"
     patients = f" ({others})" if report.patient_changed else ""
-    counted = (
+    kinds = (
         (report.new, f"{report.new:,} new"),
         (report.changed, f"{report.changed:,} changed{patients}"),
         (report.patient_changed and not report.changed, f"{others} than an earlier version"),
         (report.moved, f"{report.moved:,} moved to another file"),
-        (report.older, f"{report.older:,} older versions passed over"),
+        (report.older, f"{counted(report.older, 'older version')} passed over"),
     )
-    return ", ".join(words for number, words in counted if number)
+    return ", ".join(words for number, words in kinds if number)
 
 
 def _print_rejected(found: IndexReport | Survey, rejections_file: str | None) -> None:
     if found.unread_files:
         out.print(
-            f"{found.unread_files:,} {'file' if found.unread_files == 1 else 'files'} could not be read, or not to the "
+            f"{counted(found.unread_files, 'file')} could not be read, or not to the "
             "end: how many notes are in there is not known",
             markup=False,
         )
     for reason, number in sorted(found.reasons.items(), key=lambda entry: -entry[1]):
         out.print(f"  {number:>7,}  {reason}", markup=False)
     if found.withdrawals:
-        out.print(f"{found.withdrawals:,} notes withdrawn by their source", markup=False)
+        out.print(
+            f"{counted(found.withdrawals, 'note withdrawn by its', 'notes withdrawn by their')} source",
+            markup=False,
+        )
     if rejections_file and (found.rejected or found.unread_files):
         out.print(f"rejected records, and what to do about each: {rejections_file}", markup=False)
     elif rejections_file:
@@ -569,7 +584,8 @@ def _print_doubtful(found: IndexReport | Survey) -> None:
     """Values that were taken, and that a program before this one may have spoiled."""
     if found.placeholder_dates:
         out.print(
-            f"{found.placeholder_dates:,} notes have a date that stands for none (such as 0001-01-01, 1900-01-01 or "
+            f"{counted(found.placeholder_dates, 'note has', 'notes have')} "
+            "a date that stands for none (such as 0001-01-01, 1900-01-01 or "
             "9999-12-31): taken without a date",
             markup=False,
         )
@@ -583,7 +599,7 @@ def _print_doubtful(found: IndexReport | Survey) -> None:
 
 def _print_missing(missing: Sequence[str], unread: int, removal: str) -> None:
     out.print(
-        f"{len(missing):,} notes are stored that these inputs no longer hold, for example "
+        f"{counted(len(missing), 'note is', 'notes are')} stored that these inputs no longer hold, for example "
         f"{', '.join(missing[:3])}; "
         + ("not pruned: parts of the sources could not be read" if unread else removal),
         markup=False,
@@ -595,10 +611,11 @@ def _print_survey(found: Survey, json_output: bool, rejections_file: Path) -> No
     if json_output:
         out.print(as_json(found), markup=False)
     else:
-        older = f", {found.older:,} older versions" if found.older else ""
+        older = f", {counted(found.older, 'older version')}" if found.older else ""
         out.print(
-            f"dry run: {found.accepted:,} notes would be indexed as {found.chunks:,} passages of "
-            f"{found.tokens:,} tokens; {found.rejected:,} rejected, {found.duplicates:,} duplicates{older}; nothing "
+            f"dry run: {counted(found.accepted, 'note')} would be indexed as {counted(found.chunks, 'passage')} of "
+            f"{counted(found.tokens, 'token')}; {found.rejected:,} rejected, {counted(found.duplicates, 'duplicate')}"
+            f"{older}; nothing "
             "stored",
             markup=False,
         )

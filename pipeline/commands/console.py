@@ -162,6 +162,11 @@ def _writes_unicode() -> bool:
     return codecs.lookup(encoding).name.startswith("utf")
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number and what it counts: "1 image", "1,200 images"; `many` where an s at the end of `one` is not enough."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def duration(seconds: float) -> str:
     """Seconds for people: "0.4 s", "12 s", "3 min 20 s", "2 h 5 min"."""
     if seconds < 10:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.console import duration, out
+from pipeline.commands.console import counted, duration, out
 from pipeline.images import ImageHit
 from pipeline.indexing.images.dry_run import ImageSurvey
 from pipeline.indexing.images.notices import REPORT, ROW, VALUES
@@ -87,9 +87,19 @@ def print_run(run: ImageRun) -> None:
     _print_losses(run.losses)
     _print_refused(report, run.refused)
     if run.replaced:
-        out.print(f"{run.replaced:,} images whose files hold other ones now were removed", markup=False)
+        gone = counted(
+            run.replaced,
+            "image whose file holds another one now was",
+            "images whose files hold other ones now were",
+        )
+        out.print(f"{gone} removed", markup=False)
     if report.pruned:
-        out.print(f"{report.pruned:,} images that the folders no longer hold were removed", markup=False)
+        gone = counted(
+            report.pruned,
+            "image that the folders no longer hold was",
+            "images that the folders no longer hold were",
+        )
+        out.print(f"{gone} removed", markup=False)
     if report.missing:
         _print_missing(len(report.missing), report.unread, "--prune removes them")
     if report.interrupted:
@@ -101,9 +111,9 @@ def print_run(run: ImageRun) -> None:
 def _print_counts(report: IndexReport, formats: Counter[str]) -> None:
     rate = report.embedded / report.seconds if report.seconds else 0.0
     out.print(
-        f"{report.accepted:,} images accepted of {report.read:,} files: {report.embedded:,} stored "
-        f"({report.chunks_embedded:,} embedded, {report.chunks_reused:,} vectors kept), {report.unchanged:,} "
-        f"unchanged, {report.duplicates + report.older:,} duplicates, {report.rejected:,} rejected, "
+        f"{counted(report.accepted, 'image')} accepted of {counted(report.read, 'file')}: {report.embedded:,} stored "
+        f"({report.chunks_embedded:,} embedded, {counted(report.chunks_reused, 'vector')} kept), {report.unchanged:,} "
+        f"unchanged, {counted(report.duplicates + report.older, 'duplicate')}, {report.rejected:,} rejected, "
         f"{report.failed:,} failed",
         markup=False,
     )
@@ -123,30 +133,36 @@ def _print_hits(hits: Sequence[ImageHit]) -> None:
 
 def _print_losses(losses: TableLosses) -> None:
     if rows := losses.of(ROW):
-        out.print(f"{len(rows):,} rows of the tables are about no image here", markup=False)
+        told = counted(len(rows), "row of the tables is", "rows of the tables are")
+        out.print(f"{told} about no image here", markup=False)
         _print_first(rows)
     if losses.values:
         out.print(
-            f"{losses.values:,} values of the tables were left out: they hold a word or a number that may name someone "
+            f"{counted(losses.values, 'value of the tables was', 'values of the tables were')} "
+            "left out, for a word or a "
+            "number that may name someone "
             "(docs/images.md)",
             markup=False,
         )
         _print_first(losses.of(VALUES))
     if placeholders := losses.dates["placeholder"]:
         out.print(
-            f"{placeholders:,} images have a date that stands for none (such as 0001-01-01, 1900-01-01 or 9999-12-31): "
+            f"{counted(placeholders, 'image has', 'images have')} "
+            "a date that stands for none (such as 0001-01-01, 1900-01-01 or 9999-12-31): "
             "taken without a date",
             markup=False,
         )
     if unreadable := losses.dates["unreadable"]:
         out.print(
-            f"{unreadable:,} images have a date that is no day: taken without a date; a table can name it "
+            f"{counted(unreadable, 'image has', 'images have')} "
+            "a date that is no day: taken without a date; a table can name it "
             "(docs/images.md)",
             markup=False,
         )
     if foreign := losses.of(REPORT):
         out.print(
-            f"{len(foreign):,} images name a report of another patient: it is not shown; correct the source",
+            f"{counted(len(foreign), 'image names', 'images name')} a report of another patient: it is not shown; "
+            "correct the source",
             markup=False,
         )
         _print_first(foreign)
@@ -162,23 +178,28 @@ def _print_first(notices: Sequence[Rejection]) -> None:
 def _print_refused(report: IndexReport, refused: RefusedImages) -> None:
     if report.patient_changed:
         out.print(
-            f"patient changed: {report.patient_changed:,} stored images are said to be another patient's now",
+            f"patient changed: {counted(report.patient_changed, 'stored image is', 'stored images are')} said to be "
+            "another patient's now",
             markup=False,
         )
     if refused.shown:
         out.print(
-            f"{refused.shown:,} stored images are now refused and still shown; give --metadata or --prune",
+            f"{counted(refused.shown, 'stored image is', 'stored images are')} "
+            "now refused and still shown; give --metadata or --prune",
             markup=False,
         )
     if refused.removed:
-        out.print(f"{refused.removed:,} stored images that are now refused were removed", markup=False)
+        gone = counted(
+            refused.removed, "stored image that is now refused was", "stored images that are now refused were"
+        )
+        out.print(f"{gone} removed", markup=False)
 
 
 def _print_missing(number: int, unread: int, removal: str, *, refused: bool = False) -> None:
     kept = "not pruned: some files could not be read" if unread else removal
-    whose = ", or that are refused now" if refused else ""
+    whose = (", or that is refused now" if number == 1 else ", or that are refused now") if refused else ""
     out.print(
-        f"{number:,} images are stored that these folders no longer hold{whose}; {kept}",
+        f"{counted(number, 'image is', 'images are')} stored that these folders no longer hold{whose}; {kept}",
         markup=False,
     )
 
@@ -187,7 +208,7 @@ def _print_rejected(reasons: Mapping[str, int], unread_files: int, rejections_fi
     for reason, number in sorted(reasons.items(), key=lambda entry: -entry[1]):
         out.print(f"  {number:>7,}  {reason}", markup=False)
     if unread_files:
-        out.print(f"{unread_files:,} files could not be opened", markup=False)
+        out.print(f"{counted(unread_files, 'file')} could not be opened", markup=False)
     if rejections_file:
         out.print(f"rejected files, and what to do about each: {rejections_file}", markup=False)
 
@@ -198,8 +219,8 @@ def print_survey(found: ImageSurvey, formats: Counter[str], json_output: bool, r
         out.print(json.dumps(shown, ensure_ascii=False, indent=2), markup=False)
     else:
         out.print(
-            f"dry run: {found.accepted:,} images would be indexed; {found.rejected:,} rejected, "
-            f"{found.duplicates:,} duplicates; nothing stored",
+            f"dry run: {counted(found.accepted, 'image')} would be indexed; {found.rejected:,} rejected, "
+            f"{counted(found.duplicates, 'duplicate')}; nothing stored",
             markup=False,
         )
         out.print(f"formats: {formats_in_words(formats) or 'none'}", markup=False)

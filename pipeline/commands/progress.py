@@ -12,7 +12,7 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from pipeline.commands.console import duration
+from pipeline.commands.console import counted, duration
 from pipeline.indexing.flow import Observer, RunCounts, SilentObserver
 from pipeline.records import MaterialKind
 
@@ -87,7 +87,7 @@ class Pace:
         # Images are refused at work, so how many batches there will be is not known.
         batch = f"batch {self.batch}" + (f" of {self.batches(tally)}" if self.kind == "notes" else "")
         return (
-            f"{batch}, {done:,} of {tally.waiting:,} {self.kind}, "
+            f"{batch}, {done:,} of {counted(tally.waiting, self.kind.removesuffix('s'))}, "
             f"{pace}, {tally.rejected:,} rejected, {left}{f', {more}' if more else ''}"
         )
 
@@ -101,12 +101,13 @@ class LineObserver:
         self._pace = pace
 
     def read(self, tally: RunCounts) -> None:
-        what = "records" if self._pace.kind == "notes" else "files"
-        self._print(f"read {tally.read:,} {what}, {tally.rejected:,} rejected")
+        what = "record" if self._pace.kind == "notes" else "file"
+        self._print(f"read {counted(tally.read, what)}, {tally.rejected:,} rejected")
 
     def working(self, waiting: int, done: int) -> None:
         self._pace.all_read()
-        self._print(f"{waiting:,} {self._pace.kind} to embed, {done:,} stored already", always=True)
+        what = counted(waiting, self._pace.kind.removesuffix("s"))
+        self._print(f"{what} to embed, {done:,} stored already", always=True)
 
     def batch(self, tally: RunCounts) -> None:
         self._pace.batch += 1

@@ -18,6 +18,7 @@ from pipeline.commands.console import (
     EXIT_INTERRUPTED,
     EXIT_SOME_REJECTED,
     StackOption,
+    counted,
     err,
     errors_as_exit_codes,
     out,
@@ -299,9 +300,9 @@ def verify_images(settings: Settings, *, sample: int | None, repair: bool, quiet
             gone = reopen_images(found, ledger=corpus.ledger, images=corpus.images)
             tally = RunCounts()
             indexing.work(tally)
-            out.print(f"repaired {tally.embedded:,} images", markup=False)
+            out.print(f"repaired {counted(tally.embedded, 'image')}", markup=False)
             if gone:
-                out.print(f"{len(gone):,} images must be read from their folder again", markup=False)
+                out.print(f"{counted(len(gone), 'image')} must be read from their folder again", markup=False)
             found = _reconciled(corpus, sample)
         return found
 

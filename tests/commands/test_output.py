@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.console import counted
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = {
     "resource_id": "n1",
@@ -91,3 +93,11 @@ def test_settings_that_cannot_be_read_are_told(folder: Path, tmp_path: Path) -> 
     told = run(ASK, tmp_path, CHARTWELL_DATA_DIR=str(folder / "data"))
     assert told.returncode == 2
     assert ".env cannot be read (it is not UTF-8)" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 images are"), (1, "1 image is"), (1200, "1,200 images are")], ids=str
+)
+def test_a_number_agrees_with_what_it_counts(number: int, words: str) -> None:
+    assert counted(number, "image is", "images are") == words
+    assert counted(number, "image") == words.rpartition(" ")[0]

@@ -189,7 +189,7 @@ def test_what_was_migrated_is_what_was_there_and_later_runs_go_on_in_the_new_spa
     assert len(embedded.texts) == NOTES
     write(source, *(note(number) for number in range(1, NOTES)))
     pruned = vectorize("notes", str(source), "--prune")
-    assert "1 notes that the inputs no longer hold were removed" in pruned.output, "and where they came from"
+    assert "1 note that the inputs no longer hold was removed" in pruned.output, "and where they came from"
     assert vectorize("verify", "--all").exit_code == 0
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from pipeline.commands.console import counted
 from pipeline.indexing.staging import Stager
 from pipeline.vectorize import app
 
@@ -121,7 +122,7 @@ def test_standard_input_and_limit(tmp_path: Path) -> None:
 def test_dry_run_stores_nothing(tmp_path: Path) -> None:
     result = run(write(tmp_path / "a.jsonl", note(1), note(2, text_content="")), "--dry-run")
     assert result.exit_code == 1
-    assert "1 notes would be indexed" in result.output
+    assert "1 note would be indexed" in result.output
     assert not (tmp_path / "chartwell-data" / "chartwell.sqlite").exists()
 
 
@@ -205,10 +206,10 @@ def test_prune_and_fresh(tmp_path: Path) -> None:
     run(source)
     write(tmp_path / "a.jsonl", note(1))
     assert (
-        "1 notes are stored that these inputs no longer hold, for example n2; --prune removes them"
+        "1 note is stored that these inputs no longer hold, for example n2; --prune removes them"
         in run(source).output
     )
-    assert "1 notes that the inputs no longer hold were removed" in run(source, "--prune").output
+    assert "1 note that the inputs no longer hold was removed" in run(source, "--prune").output
     assert "1 embedded" in run(source, "--fresh").output
 
 
@@ -238,7 +239,7 @@ def test_a_source_is_the_same_however_it_is_written(
     assert run("in").exit_code == 0
     write(Path("in/a.jsonl"), note(1))
     assert "no longer hold, for example n2" in run(again).output
-    assert "1 notes that the inputs no longer hold were removed" in run(again, "--prune").output
+    assert "1 note that the inputs no longer hold was removed" in run(again, "--prune").output
 
 
 def test_a_ledger_that_knows_a_source_as_it_was_typed_learns_its_name(
@@ -250,7 +251,7 @@ def test_a_ledger_that_knows_a_source_as_it_was_typed_learns_its_name(
     damage(tmp_path, "UPDATE VectorizationState SET Source = 'a.jsonl'")
     assert "2 unchanged" in run("a.jsonl").output
     write(Path("a.jsonl"), note(1))
-    assert "1 notes that the inputs no longer hold were removed" in run("a.jsonl", "--prune").output
+    assert "1 note that the inputs no longer hold was removed" in run("a.jsonl", "--prune").output
 
 
 def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
@@ -260,7 +261,7 @@ def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
     result = run(str(folder))
     assert result.exit_code == 0, result.output
     write(folder / "a.jsonl", note(1))
-    assert "1 notes that the inputs no longer hold were removed" in run(str(folder), "--prune").output
+    assert "1 note that the inputs no longer hold was removed" in run(str(folder), "--prune").output
 
 
 def resource(status: str, *texts: str) -> dict[str, object]:
@@ -283,8 +284,11 @@ def test_a_note_that_was_entered_in_error_is_removed_unasked(tmp_path: Path, tex
     result = run(source)
     assert result.exit_code == 0
     assert "0 rejected" in result.output
-    assert "1 notes withdrawn by their source" in result.output
-    assert f"{len(texts)} notes that their source withdrew were removed" in result.output
+    assert "1 note withdrawn by its source" in result.output
+    removed = counted(
+        len(texts), "note that its source withdrew was", "notes that their source withdrew were"
+    )
+    assert f"{removed} removed" in result.output
     assert "0 notes done, 0 passages stored" in verify("--all").output
     again = run(source)
     assert again.exit_code == 0
@@ -296,7 +300,7 @@ def test_a_note_that_its_source_takes_back_goes_alone_and_may_come_back(tmp_path
     source = write(tmp_path / "a.ndjson", resource("current", "Asthma."), other)
     assert run(source).exit_code == 0
     write(tmp_path / "a.ndjson", resource("entered-in-error", "Asthma."), other)
-    assert "1 notes that their source withdrew were removed" in run(source).output
+    assert "1 note that its source withdrew was removed" in run(source).output
     assert "completed          1" in CliRunner().invoke(app, ["status"]).output
     write(tmp_path / "a.ndjson", resource("current", "Asthma."), other)
     assert "1 embedded" in run(source).output
@@ -331,15 +335,15 @@ def test_fresh_keeps_what_is_stored_until_there_is_something_in_its_place(
         refused = run(arguments, "--fresh", input=given)
         assert refused.exit_code == 2, refused.output
         assert "CW-INPUT-UNUSABLE" in refused.output
-        assert "1 notes done, 1 passages stored" in verify().output
+        assert "1 note done, 1 passage stored" in verify().output
     with monkeypatch.context() as patched:
         patched.setenv("CHARTWELL_EMBEDDER__PROVIDER", "nim")
         patched.setenv("CHARTWELL_EMBEDDER__URL", "http://127.0.0.1:9/v1")
         patched.setenv("CHARTWELL_TRANSPORT__ATTEMPTS_MAX", "1")
         assert run(source, "--fresh").exit_code == 75
-    assert "1 notes done, 1 passages stored" in verify().output
+    assert "1 note done, 1 passage stored" in verify().output
     mixed = write(tmp_path / "c.jsonl", note(2, text_content=""), note(3))
-    assert "1 notes accepted of 2 records" in run(mixed, "--fresh").output
+    assert "1 note accepted of 2 records" in run(mixed, "--fresh").output
 
 
 def test_another_space_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,7 +428,7 @@ def test_verify_finds_what_is_lost_and_says_what_mends_it(tmp_path: Path) -> Non
     assert "--repair repairs" in told.output
     repaired = verify("--all", "--repair")
     assert repaired.exit_code == 0, repaired.output
-    assert "repaired 1 notes" in repaired.output
+    assert "repaired 1 note" in repaired.output
 
 
 def test_verify_says_what_mends_a_damaged_store(tmp_path: Path) -> None:
@@ -444,7 +448,7 @@ def test_verify_names_notes_that_only_their_source_still_holds(tmp_path: Path) -
         "DELETE FROM ClinicalNoteVectors WHERE ResourceID = 'n1'",
         "DELETE FROM ClinicalNotes WHERE ResourceID = 'n1'",
     )
-    assert "1 notes must be read from their source again, for example n1" in verify("--repair").output
+    assert "1 note must be read from their source again, for example n1" in verify("--repair").output
     assert "1 embedded" in run(source).output
     assert verify("--all").exit_code == 0
 
@@ -690,7 +694,7 @@ def test_a_folder_of_daily_exports() -> None:  # field case 06a
         again = run(str(source), "--test-search", "dose")
         assert again.exit_code == 0
         assert "0 embedded" in again.output
-        assert "1 older versions passed over" in again.output
+        assert "1 older version passed over" in again.output
         assert "Dose is 2 mg." in again.output
 
 
@@ -751,7 +755,7 @@ def test_a_dry_run_says_what_pruning_would_remove(tmp_path: Path) -> None:
     run(source)
     write(tmp_path / "a.jsonl", note(1), note(2, text_content=""))
     said = run(source, "--prune", "--dry-run")
-    assert "1 notes are stored that these inputs no longer hold, for example n3" in said.output
+    assert "1 note is stored that these inputs no longer hold, for example n3" in said.output
     assert stored()["completed"] == 3
     assert "no longer hold" not in run(source, "--dry-run").output
     assert "remove" not in run("-", "--prune", "--dry-run", input=json.dumps(note(1))).output

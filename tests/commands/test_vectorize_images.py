@@ -75,7 +75,7 @@ def test_images_beside_notes_from_the_first_run_to_verify(tmp_path: Path) -> Non
     assert json.loads(run("status", "--json").output)["images"]["images"]["completed"] == 3
     checked = run("verify")
     assert checked.exit_code == 0, checked.output
-    assert "1 notes done" in checked.output
+    assert "1 note done" in checked.output
     assert "3 images done, 3 of them stored" in checked.output
 
 
@@ -122,7 +122,7 @@ def test_a_stored_image_that_is_refused_now_or_changes_its_patient_is_told(tmp_p
     assert mended.exit_code == 0, mended.output
     assert run("verify").exit_code == 0
     corrected = run("images", str(folder), "--metadata", str(write_table(table, about(paths))))
-    assert "patient changed: 1 stored images" in corrected.output
+    assert "patient changed: 1 stored image" in corrected.output
     pruned = run("images", str(folder), "--prune")
     assert pruned.exit_code == 1
     assert "2 stored images that are now refused were removed" in pruned.output
@@ -171,7 +171,7 @@ def test_dates_that_are_none_are_told_and_an_order_reads_them(tmp_path: Path) ->
     assert "1  The date can be read in two ways." in dry.output
     done = run(*options, "--date-order", "day", "--test-search", "first")
     assert done.exit_code == 0, done.output
-    assert "1 images have a date that stands for none" in done.output
+    assert "1 image has a date that stands for none" in done.output
     assert "2019-04-03" in done.output
     assert json.loads(run(*options, "--date-order", "day", "--fresh", "--json").output)["dates_left_out"] == {
         "placeholder": 1
@@ -187,11 +187,11 @@ def test_a_file_that_was_refused_and_has_gone_is_not_missing(tmp_path: Path) -> 
     paths[1].unlink()
     assert "about no image" not in run(*options, "--format", "dicom").output
     done = run(*options)
-    assert "1 rows of the tables are about no image here" in done.output
+    assert "1 row of the tables is about no image here" in done.output
     assert done.exit_code == 0, done.output
     assert "no longer hold" not in done.output
     paths[0].unlink()
-    assert "1 images are stored that these folders no longer hold" in run(*options).output
+    assert "1 image is stored that these folders no longer hold" in run(*options).output
 
 
 def test_a_dry_run_stores_nothing(tmp_path: Path) -> None:
