@@ -448,6 +448,9 @@ class Question:
     """Ids of the parts that a model read out of the question where its words alone were not understood."""
     image: AskedImage | None = None
     """The text may then be empty: similar images are asked for."""
+    film_id: str = ""
+    """The stored image that "this film" means: the one that is open beside the question, or was shown last. Where it
+    is out of sight or of another patient than the question's, it is as if it were not given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pipeline.answering.follow_up import (
     needs_no_lookup,
     patients_of,
 )
+from pipeline.answering.questions.asked.films import points_at_a_film
 from pipeline.answering.questions.subject import subject_of
 from pipeline.commands.answer_printer import print_answer, print_streamed
 from pipeline.commands.console import err, out
@@ -45,6 +46,8 @@ class TerminalTurn(LastTurn):
 
     without: tuple[str, ...] = ()
     """Ids of parts that were removed from it."""
+    film_id: str = ""
+    """The stored image that its answer showed, where it was one alone."""
     earlier: TerminalTurn | None = None
     """The turn before it, to ask its question again without a part."""
 
@@ -63,11 +66,18 @@ class TerminalConversation:
     """An image as it can be asked with; raises ChartwellError where it cannot."""
     image: AskedImage | None = None
     """What the next question is asked with."""
+    asked_with: AskedImage | None = None
+    """What "this film" means until an answer without it shows films."""
 
     def ask(self, text: str, *, any_patient: bool = False) -> None:
         """Answer it, statement by statement. Raises ChartwellError; a question that is refused leaves the turn before
         as the last one, but its patient is no longer whom the next question means."""
         question = replace(self.blank, text=self.checked(text), image=self.image)
+        if points_at_a_film(text):
+            image = self.image or self.asked_with
+            question = replace(
+                question, image=image, film_id=self.last.film_id if self.last and not image else ""
+            )
         self.image = None
         self._ask(question, self.last, any_patient)
 
@@ -77,7 +87,7 @@ class TerminalConversation:
             raise InputUnusable("No image can be asked with here.", remedy="Ask without one.")
         image = self.prepared(path)
         self._ask(replace(self.blank, image=image), None, any_patient=False)
-        self.image = image
+        self.image = self.asked_with = image
 
     def ask_without(self, part: str) -> None:
         """Ask the last question again, without this part of what it was understood to ask. Raises InputUnusable where
@@ -108,14 +118,17 @@ class TerminalConversation:
             )
         # Should the answer be stopped half-way, nothing of it may decide who the next question means.
         kept = None if earlier is None else replace(earlier, earlier=None)
-        turn = TerminalTurn(question.text, (), (), context.is_unclear, question.without, kept)
+        turn = TerminalTurn(question.text, (), (), context.is_unclear, question.without, earlier=kept)
         self.last = turn
         answer = print_streamed(self.answering, context.question)
         print_answer(answer, show_context=self.show_context, statements=False, switch="/context")
         about = patients_of(
             context.question.filters.patient_ids, (each.patient_id for each in answer.citations)
         )
-        self.last = replace(turn, about=about, parts=answer.understood)
+        film_id = answer.images[0].image_id if len(answer.images) == 1 else ""
+        self.last = replace(turn, about=about, parts=answer.understood, film_id=film_id)
+        if answer.images and question.image is None:
+            self.asked_with = None
 
     def _in_context(
         self, question: Question, earlier: TerminalTurn | None, any_patient: bool
@@ -152,7 +165,7 @@ def take(conversation: TerminalConversation, line: str) -> None:
         case "/image" if rest.strip():
             _told(lambda: conversation.ask_with(Path(rest.strip()).expanduser()))
         case "/new":
-            conversation.last = conversation.image = None
+            conversation.last = conversation.image = conversation.asked_with = None
             out.print("nothing is kept of the answers before", style="dim")
         case "/context":
             conversation.show_context = not conversation.show_context

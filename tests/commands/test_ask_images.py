@@ -168,3 +168,31 @@ def test_bytes_are_asked_with_from_python(folder: Path) -> None:
     assert (told["images"][0]["patient_id"], told["images"][0]["number"]) == ("P100", 1)
     assert told["citations"][0]["locator"]["kind"] == "image_region"
     assert told["question"] == ""
+
+
+def test_this_film_means_the_one_asked_with_or_shown_last(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings()
+    with ask_module.open_answering(settings) as answering:
+        conversation = TerminalConversation(
+            answering, Question(""), str, prepared=lambda path: prepare_asked_image(path, settings)
+        )
+
+        def told(line: str) -> str:
+            capsys.readouterr()
+            take(conversation, line)
+            printed = capsys.readouterr()
+            return printed.out + printed.err
+
+        first = sorted((folder / "films").iterdir())[0]
+        assert "4 March 2019" in told(f"/image {first}")
+        told("Is there an effusion?")
+        earlier = told("Show me earlier films like this one")
+        assert "2 January 2017" in earlier
+        assert "4 March 2019" not in earlier
+        told("/new")
+        assert "4 March 2019" in told("Show the latest film of Anna Mitchell")
+        assert "Earlier than the film of 2019-03-04" in told("Show earlier films like this one")
+        told("Which films does Anna Mitchell have?")
+        assert "Which film is meant?" in told("Show earlier films like this one")

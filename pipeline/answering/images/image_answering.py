@@ -135,32 +135,58 @@ class ImageAnswering:
     # --- questions about films
 
     def _about_films(self, understood: UnderstoodQuestion, watch: Stopwatch) -> Iterator[AnswerEvent]:
-        asked, question, time = asked_films(understood.plan), understood.meant.question, understood.plan.time
+        asked = asked_films(understood.plan)
+        film = self._film_meant(understood, asked)
+        if film is not None and not understood.meant.question.filters.patient_ids:
+            self._require_no_one_else(understood.meant.question, film.patient_id)
+            understood = self._limited(understood, film.patient_id)
+        question, time = understood.meant.question, understood.plan.time
+        unknown = "" if question.filters.patient_ids else _unknown_id(understood, asked)
         if asked.unclear and asked.narrowed:
             yield from self._alone(question, FilmAnswer(nothing=condition_unclear(asked)), watch)
             return
-        with watch.stage("search"):
-            films = self._asked_for(asked, time, question.filters)
-        patients = question.filters.patient_ids
-        if not patients and (unknown := _unknown_id(understood, asked)):
+        if unknown:
             yield from self._alone(question, FilmAnswer(nothing=NO_SUCH_PATIENT.format(unknown)), watch)
             return
-        if not patients and (asked.rest or understood.plan.patients.whom not in ("open", "everyone")):
-            yield from self.inside.stream(understood.question, understood, watch)  # someone may be meant
+        with watch.stage("search"):
+            films = self._films(asked, time, question.filters, film)
+        only_notes = film is None and _is_of_an_unknown_film(asked, films)  # which tell of a "CT" as well
+        if only_notes or _may_mean_someone(understood, asked):
+            yield from self.inside.stream(understood.question, understood, watch)
             return
+        if film is not None and not asked.earlier and asked.like_the_asked:
+            found = self._like(film, asked, question.filters, watch)
+        else:
+            found = self._found(films, asked, time, question)
+            found = found if film is None else _of_the_meant(film, films, asked, found)
+        found = _saying_first(_left_out(understood), found)
+        is_meant = film is not None and not asked.earlier
+        yield from self._tell(understood, asked, films, found, watch, is_meant=is_meant)
+
+    def _films(
+        self, asked: AskedFilms, time: AskedTime, filters: Filters, film: ImageDescription | None
+    ) -> StoredFilms:
+        """The films that are asked for, `film` alone where it is meant."""
+        if film is not None and not asked.earlier:
+            return StoredFilms((StoredFilm(film),))
+        if film is not None:
+            return images_asked_for(asked, time, filters, self.images, self.store, self.image_embedder, film)
+        return self._asked_for(asked, time, filters)
+
+    def _found(
+        self, films: StoredFilms, asked: AskedFilms, time: AskedTime, question: Question
+    ) -> FilmAnswer:
+        patients = question.filters.patient_ids
         if not patients:
-            found = _of_no_one(films, asked, time)
-        elif films.films and (asked.themselves or asked.shown or not films.uncertain):
+            return _of_no_one(films, asked, time)
+        if films.films and (asked.themselves or asked.shown or not films.uncertain):
             told = film_hits(films)
-            found = FilmAnswer(
+            return FilmAnswer(
                 lead_over(films, asked, time, len(told), patients=patients), told, _shown(films)
             )
-        elif self._is_no_one(question):
-            found = FilmAnswer(nothing=NO_SUCH_PATIENT.format(patients[0]))
-        else:
-            found = FilmAnswer(nothing=nothing_stored(asked, films, time, patients=len(patients)))
-        found = _saying_first(_left_out(understood), found)
-        yield from self._tell(understood, asked, films, found, watch)
+        if self._is_no_one(question):
+            return FilmAnswer(nothing=NO_SUCH_PATIENT.format(patients[0]))
+        return FilmAnswer(nothing=nothing_stored(asked, films, time, patients=len(patients)))
 
     def _tell(
         self,
@@ -169,13 +195,19 @@ class ImageAnswering:
         films: StoredFilms,
         found: FilmAnswer,
         watch: Stopwatch,
+        *,
+        is_meant: bool,
     ) -> Iterator[AnswerEvent]:
-        """The films alone, below what their reports say, or beside what the notes say."""
+        """The films alone, below what their reports say, or beside what the notes say. `is_meant`: one film is pointed
+        at; what notes say may be of others."""
         question = understood.meant.question
         if asked.themselves or (asked.shown and found.shown):
             yield from self._alone(question, found, watch)
         elif asked.reading and found.told and len(question.filters.patient_ids) == 1:
-            yield from self._as_reported(understood, asked, films, found, watch)
+            chosen = is_meant or _is_chosen(understood.plan.time)
+            yield from self._as_reported(understood, asked, films, found, watch, chosen=chosen)
+        elif is_meant:
+            yield from self._alone(question, found, watch)
         elif found.shown and not question.filters.patient_ids and asked.reading and _in_time(asked):
             yield from self._of_whom(understood, asked, found, watch)
         elif found.shown and (question.filters.patient_ids or asked.plainly or asked.shown):
@@ -184,6 +216,39 @@ class ImageAnswering:
             yield from self._without_films(understood, found.nothing, watch, plainly=asked.plainly)
         else:
             yield from self.inside.stream(understood.question, understood, watch)
+
+    def _film_meant(self, understood: UnderstoodQuestion, asked: AskedFilms) -> ImageDescription | None:
+        """The stored film that is pointed at, or than which earlier ones are asked for, where the asker may see it and
+        no one else is asked about."""
+        question = understood.meant.question
+        if not (question.film_id and (asked.pointed or asked.earlier)):
+            return None
+        film = self.images.image(question.film_id, question.filters.scope)
+        patients = question.filters.patient_ids
+        if patients or understood.plan.patients.whom in ("open", "pronoun"):
+            return film if film is not None and (not patients or patients == (film.patient_id,)) else None
+        return None
+
+    def _like(
+        self, film: ImageDescription, asked: AskedFilms, filters: Filters, watch: Stopwatch
+    ) -> FilmAnswer:
+        """Films of the patient that look like a stored one."""
+        with watch.stage("search"):
+            vector = self.images.vectors([film.image_id])[film.image_id]
+            hits = similar_hits(
+                vector, self.images, images_inside(filters), limit=IMAGES_SHOWN_MAX, without=film.image_id
+            )
+        films = tuple(
+            StoredFilm(hit.description, "image", hit.similarity)
+            for hit in _one_of_each_series(hits)
+            if asked.fits(hit.description) is not Fits.NO
+        )
+        return _that_look_like_it(films, films, "", filters.patient_ids, limited=True)
+
+    def _limited(self, understood: UnderstoodQuestion, patient: str) -> UnderstoodQuestion:
+        filters = understood.meant.question.filters
+        limited = replace(understood.question, filters=replace(filters, patient_ids=(patient,)))
+        return UnderstoodQuestion.of(limited, self.store)
 
     def _is_no_one(self, question: Question) -> bool:
         """Whether neither a note nor an image that the asker may see is of the patient whose id limits it."""
@@ -231,6 +296,8 @@ class ImageAnswering:
         films: StoredFilms,
         found: FilmAnswer,
         watch: Stopwatch,
+        *,
+        chosen: bool,
     ) -> Iterator[AnswerEvent]:
         """What the reports of the films say, then what other notes do, dated, then the films. Other notes are not asked
         where the reports of all films that are asked for answer."""
@@ -241,7 +308,7 @@ class ImageAnswering:
                 described, self.store, question.filters, lambda: embed_question(question.text, self.embedder)
             )
         passages = (*found.told, *(hit for report in reports for hit in report.passages))
-        chosen, in_time = _is_chosen(understood.plan.time), _in_time(asked)
+        in_time = _in_time(asked)
         if self.reads_passages and not chosen:
             yield from self._beside(replace(understood, evidence=passages), found, watch)
             return
@@ -411,7 +478,8 @@ class ImageAnswering:
                 patient_id=whose,
                 without=twin.image_id if twin and (asked.like_the_asked or asked.earlier) else "",
             )
-        before = (image.date or (twin.date if twin else None)) if asked.earlier else None
+        reference = image.date or (twin.date if twin else None)
+        before = reference if asked.earlier else None
         films = tuple(
             StoredFilm(hit.description, "image", hit.similarity)
             for hit in _one_of_each_series(hits)
@@ -422,6 +490,8 @@ class ImageAnswering:
         patients = filters.patient_ids or ((whose,) if whose else ())
         own = tuple(film for film in films if film.description.patient_id in patients)
         said = "" if filters.patient_ids else _whose_it_is(image, whose)
+        if asked.earlier and not reference:
+            said += "The image has no date: which films are earlier is not known. "
         return _that_look_like_it(films, own, said, patients, limited=bool(filters.patient_ids)), own
 
     def _reports(
@@ -569,12 +639,44 @@ def _saying_first(words: str, found: FilmAnswer) -> FilmAnswer:
     return replace(found, lead=lead, nothing=f"{words} {found.nothing}" if found.nothing else "")
 
 
+def _of_the_meant(
+    film: ImageDescription, films: StoredFilms, asked: AskedFilms, found: FilmAnswer
+) -> FilmAnswer:
+    """What is said over the film that is meant, or over those that are earlier than it."""
+    if not asked.earlier:
+        return replace(found, lead=Statement("The film that is meant:", ()))
+    if not film.date:
+        return FilmAnswer(nothing="The film that is meant has no date: which films are earlier is not known.")
+    apart = f" {many(films.undated, 'film')} without a date left out." if films.undated else ""
+    return _saying_first(f"Earlier than the film of {film.date[:10]}.{apart}", found)
+
+
 def _left_out(understood: UnderstoodQuestion) -> str:
     """That "her" of "her latest film and the one of P100" is no one whose films are told."""
     text, written = understood.question.text, understood.meant.asked.written
     known = [each for each in written if each.is_id or each.sure]
     said = _BESIDE_ANOTHER.search(text, 0, known[0].start) if known else None
     return f'Whom "{said["said"]}" means is not known, and no film of theirs is told.' if said else ""
+
+
+def _may_mean_someone(understood: UnderstoodQuestion, asked: AskedFilms) -> bool:
+    """Whether the question limits nothing, and someone may be meant all the same."""
+    if understood.meant.question.filters.patient_ids:
+        return False
+    return bool(asked.rest) or understood.plan.patients.whom not in ("open", "everyone")
+
+
+def _is_of_an_unknown_film(asked: AskedFilms, films: StoredFilms) -> bool:
+    """Whether the question points at a film, and nothing tells which. Raises BadRequest where films are all that it
+    asks of."""
+    if not asked.pointed or (len(films.films) == 1 and not asked.like_the_asked):
+        return False
+    if asked.plainly or asked.shown:
+        raise BadRequest(
+            f'Which film is meant? The question says "{asked.pointed}", and nothing tells which film that is.',
+            remedy="Open the film, ask with its file, or give its date.",
+        )
+    return True
 
 
 def _unknown_id(understood: UnderstoodQuestion, asked: AskedFilms) -> str:

@@ -50,6 +50,8 @@ class StoredFilms:
     """Whether their descriptions leave open that they are of the kind, part or side that is asked for."""
     unlabelled: bool = False
     """Whether there are films of that kind, and none is labelled with what is asked for."""
+    undated: int = 0
+    """Films that may be earlier than the one that is meant, or not: they have no date."""
     all_read: bool = True
     """False where more are stored than are looked through."""
 
@@ -75,15 +77,22 @@ def images_asked_for(
     images: ImageStore,
     notes: Store,
     embedder: ImageEmbedder | None = None,
+    before: ImageDescription | None = None,
 ) -> StoredFilms:
-    """The films inside `filters` that are asked for. `embedder`: finds by words where it reads them."""
+    """The films inside `filters` that are asked for. `embedder`: finds by words where it reads them. `before`: a film
+    with a date, than which they are to be earlier."""
     if filters.document_types and IMAGE_TYPE not in filters.document_types:
         return NO_FILMS
     admitted = images_inside(filters)
     most = FILMS_OF_PATIENTS_MAX if filters.patient_ids else FILMS_READ_MAX
     held = _read(images, admitted, most)
+    undated, all_read = 0, len(held) < most
+    if before is not None:
+        undated = sum(not film.date and asked.fits(film) is Fits.YES for film in held)
+        held = [film for film in held if film.date and _day(film) < _day(before)]
+        asked = replace(asked, earlier=False)  # they are
     chosen, uncertain = _fitting(held, asked, time, filters.patient_ids)
-    found = StoredFilms(uncertain=uncertain, all_read=len(held) < most)
+    found = StoredFilms(uncertain=uncertain, undated=undated, all_read=all_read)
     labelled = [film for film in chosen if asked.is_labelled(film)]
     if labelled and not time.order:
         return replace(found, films=tuple(map(StoredFilm, one_of_each_series(labelled))))

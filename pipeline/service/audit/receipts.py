@@ -324,6 +324,7 @@ def _record(
         "filters": filters_record(question.filters),
         **_plan(given),
         **_asked_image(question),
+        **({"film_id": question.film_id} if question.film_id else {}),
         "scope_sha256": scope_sha256,
         "top_k": question.top_k,
         "ending": given.ending,

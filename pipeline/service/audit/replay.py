@@ -76,7 +76,8 @@ def question_of(kept: StoredReceipt, scope: AccessScope, text: str | None = None
         )
     filters = filters_from(kept.record["filters"], scope)
     carried, without = (_part_ids(kept, name) for name in ("carried", "without"))
-    return Question(asked, filters, int(kept.record["top_k"]), carried, without)
+    film_id = kept.record.get("film_id", "")
+    return Question(asked, filters, int(kept.record["top_k"]), carried, without, film_id=film_id)
 
 
 def _part_ids(kept: StoredReceipt, name: str) -> tuple[str, ...]:

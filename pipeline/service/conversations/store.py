@@ -306,6 +306,19 @@ class Conversations:
             content = session.scalar(last) or {}
         return tuple(UnderstoodPart(**each) for each in content.get("understood", ()))
 
+    def film_shown(self, actor: Actor, conversation_id: str) -> str:
+        """The id of the image that the last answer showed, where it was one alone; else empty. Raises NotKnown."""
+        with self._state.reading() as session:
+            conversation = _own(session, actor, conversation_id)
+            last = (
+                select(Message.content)
+                .where(Message.conversation_id == conversation.id, Message.author == "chartwell")
+                .order_by(Message.number.desc())
+                .limit(1)
+            )
+            shown = _images(session.scalar(last))
+        return str(shown[0]["image_id"]) if len(shown) == 1 else ""
+
     def last_question(self, actor: Actor, conversation_id: str) -> str:
         """As it was asked; empty where there is none. Raises NotKnown."""
         with self._state.reading() as session:

@@ -5,7 +5,7 @@ Decides only where they are applied: immediately for a question that needs nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.concurrency import run_in_threadpool
 
@@ -14,6 +14,7 @@ from pipeline.answering.follow_up import (
     in_conversation,
     needs_no_lookup,
 )
+from pipeline.answering.questions.asked.films import points_at_a_film
 from pipeline.answering.questions.subject import About, subject_of
 from pipeline.errors import BadRequest
 from pipeline.records import Question, UnderstoodPart
@@ -54,6 +55,14 @@ async def in_context(
     Raises BadRequest where the question says "she" or the like and nothing tells who that is, NotKnown where the
     conversation is not theirs.
     """
+    if (
+        conversation_id
+        and not question.film_id
+        and question.image is None
+        and points_at_a_film(question.text)
+    ):
+        film_id = await run_in_threadpool(services.conversations.film_shown, principal, conversation_id)
+        question = replace(question, film_id=film_id)
     about: About = "several" if any_patient else subject_of(question.text)
     if needs_no_lookup(question, about, goes_on=conversation_id is not None):
         _remember(services, principal, conversation_id, unclear=False)

@@ -110,6 +110,11 @@ class AskRequest(SearchRequest):
         "it are asked for",
     )
 
+    film_id: Id | None = Field(
+        None,
+        description='the stored image that "this film" means, for example the one that is open beside the question; '
+        "left out, the only one that the answer before showed. One that you may not see counts as none",
+    )
     conversation_id: Id | None = Field(
         None, description="the conversation that this question is filed under; null begins one"
     )
@@ -141,7 +146,8 @@ class AskRequest(SearchRequest):
 
     def asked(self, scope: AccessScope, top_k: int) -> Question:
         """What is asked; its image, where there is one, has to be read first."""
-        return replace(super().asked(scope, top_k), without=tuple(self.without))
+        asked = super().asked(scope, top_k)
+        return replace(asked, without=tuple(self.without), film_id=self.film_id or "")
 
 
 class PageBoxOut(BaseModel):

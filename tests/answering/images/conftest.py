@@ -132,6 +132,7 @@ class Ward:
         generator: Generator | None = None,
         carried: tuple[str, ...] = (),
         without: tuple[str, ...] = (),
+        film_id: str = "",
     ) -> Answer:
         generator = generator or open_generator(self.settings, self.embedder)
         answerer = compose_answerer(
@@ -143,7 +144,8 @@ class Ward:
             image_embedder=self.image_embedder,
         )
         filters = Filters(patient_ids=patients, scope=scope)
-        return answer(answerer, Question(text, filters, image=image, carried=carried, without=without))
+        question = Question(text, filters, image=image, carried=carried, without=without, film_id=film_id)
+        return answer(answerer, question)
 
 
 def described(image_id: str, patient: str, fields: dict[str, object]) -> ImageDescription:

@@ -261,6 +261,67 @@ def test_where_it_is_not_known_who_is_meant_no_film_is_shown(ward: Ward, text: s
     assert answer.outcome != "answered"
 
 
+# --- a film that is pointed at
+
+EARLIER_THAN = "Earlier than the film of 2018-05-05. 2 earlier films of this patient stored here:"
+POINTED = {
+    "earlier than the open one": (
+        "Show me earlier films like this one",
+        "f-ct",
+        ["f-old", "f-odd"],
+        EARLIER_THAN,
+    ),
+    "earlier of a kind": (
+        "Show earlier chest films",
+        "f-ct",
+        ["f-old"],
+        "Earlier than the film of 2018-05-05. 1 earlier chest film of this patient",
+    ),
+    "what it shows": ("What did that film show?", "f-ct", ["f-ct"], "The film that is meant:"),
+    "that look like it": (
+        "Show similar films",
+        "f-new",
+        ["f-old"],
+        "images of this patient that look like it, the most alike first:",
+    ),
+    "none earlier": ("Show me earlier films", "f-odd", [], "No earlier film of this patient is stored here."),
+}
+
+
+@pytest.mark.parametrize("case", POINTED)
+def test_a_film_that_is_pointed_at_is_the_one_that_is_open(ward: Ward, case: str) -> None:
+    text, film, expected, said = POINTED[case]
+    for patients in ((), (ANNA,)):
+        answer = ward.ask(text, film_id=film, patients=patients)
+        assert films(answer)[: len(expected) or None] == expected
+        assert {each.patient_id for each in answer.images} <= {ANNA}
+        assert film not in films(answer) or case == "what it shows"
+        assert said in answer.text
+
+
+@pytest.mark.parametrize("film", ["", "f-hidden", "f-ben", "f-none"])
+def test_a_film_that_no_one_knows_is_asked_back(ward: Ward, film: str) -> None:
+    for text in ("Show me earlier films like this one", "What did that film show?"):
+        with pytest.raises(BadRequest, match="Which film is meant"):
+            ward.ask(text, film_id=film, patients=(ANNA,))
+    assert films(ward.ask("What did that CT show?", patients=(ANNA,))) == ["f-ct"]  # she has no other
+
+
+def test_of_a_film_without_a_date_nothing_is_earlier_and_one_without_is_left_out(ward: Ward) -> None:
+    vector = ward.images.vectors(["f-ct"])["f-ct"]
+    ward.images.upsert([EmbeddedImage(described("z-undated", ANNA, {}), vector)])
+    try:
+        answer = ward.ask("Show earlier films", film_id="z-undated", patients=(ANNA,))
+        assert (answer.images, answer.outcome) == ((), "nothing_relevant")
+        assert "has no date" in answer.text
+        answer = ward.ask("Show earlier films", film_id="f-ct", patients=(ANNA,))
+        assert films(answer) == ["f-old", "f-odd"]
+        assert "1 film without a date left out." in answer.text
+        assert "The image has no date" in ward.ask("earlier films like this", asked_image(1)).text
+    finally:
+        ward.images.delete(["z-undated"])
+
+
 # --- with an image
 
 

@@ -159,3 +159,19 @@ def test_a_condition_that_is_not_understood_is_kept_apart(question: str, unclear
 def test_a_film_is_without_what_its_labels_deny(labels: tuple[str, ...], denied: bool) -> None:
     film = ImageDescription("i", "P1", "a", "dicom", "c", findings=labels)
     assert asked_films(plan_of("Show films without an effusion")).is_without(film) is denied
+
+
+@pytest.mark.parametrize(
+    ("question", "pointed"),
+    [
+        ("Show me earlier films like this one", "like this"),
+        ("What did that film show?", "that film"),
+        ("What did that chest X-ray show?", "that chest X-ray"),
+        ("Show her similar films", "similar films"),
+        ("Which films does she have?", ""),
+        ("and the one before?", ""),
+        ("Show the films that show an effusion", ""),
+    ],
+)
+def test_a_question_may_point_at_a_film_that_its_words_do_not_tell(question: str, pointed: str) -> None:
+    assert asked_films(plan_of(question)).pointed == pointed

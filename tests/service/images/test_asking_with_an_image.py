@@ -213,3 +213,20 @@ def test_nothing_of_the_image_that_was_sent_stays(shown: Gallery, everyone: http
     for content in (written, *(path.read_bytes() for path in files)):
         assert not [mark for mark in marks if mark in content]
     assert not list((shown.folder.parent.parent / "temporary").rglob("*"))
+
+
+def test_this_film_is_the_one_that_is_named_or_was_shown_last(
+    shown: Gallery, everyone: httpx2.Client, knees: httpx2.Client
+) -> None:
+    asked = {"question": "What did that film show?", "film_id": shown.ids["b0.png"]}
+    assert found(shown, everyone.post("/v1/ask", json=asked)) == ["b0.png"]
+    receipt = everyone.get(f"/v1/receipts/{everyone.post('/v1/ask', json=asked).json()['receipt_id']}").json()
+    assert receipt["record"]["film_id"] == asked["film_id"]
+    hidden = {**asked, "film_id": next(each for each in shown.ids.values() if each not in _seen(knees))}
+    refused = knees.post("/v1/ask", json=hidden)
+    assert refused.json()["code"] == "CW-REQUEST"
+    assert "Which film is meant" in refused.text
+
+
+def _seen(client: httpx2.Client) -> set[str]:
+    return {each["image_id"] for each in client.get("/v1/images").json()["images"]}

@@ -179,6 +179,7 @@ _NO_FILM = re.compile(rf"no\s+(?:\w+\s+){{0,2}}?{_FILM_WORD.pattern}", re.IGNORE
 _QUOTE = re.compile(r"(?<![\w§])['‘\"“]|['’\"”](?!\w)")
 _WHETHER = re.compile(r"\W*(?:did|does|do|is|are|was|were|has|have|had)\b", re.IGNORECASE)
 _COMPARES = re.compile(r"\b(?:more|fewer|less|most|than|compar\w+|as many)\b", re.IGNORECASE)
+_FILM_OR_ONE = re.compile(rf"{_FILM_WORD.pattern}|\b(?:ones?|it)\b", re.IGNORECASE)
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _OF_THEM = re.compile(
     rf"(?<![\w-])(?:{_ANY}|scans?|{'|'.join(_KINDS.values())})\s+(?:of {SUBJECT}\s+)?"
@@ -186,6 +187,14 @@ _OF_THEM = re.compile(
     re.IGNORECASE,
 )
 """Films are told apart by what they show: "the last film with an effusion"."""
+
+
+_POINTED = re.compile(
+    r"\b(?:(?:like|than|before) (?:this|that|it)\b|(?:this|that) (?:one\b|(?:\w+ )?(?:film|image|picture|photo"
+    r"|radiograph|x[- ]?ray|cxr|scan|ct|mri|ultrasound|mammogram)\b)|similar (?:ones|films|images)\b)",
+    re.IGNORECASE,
+)
+"""Points at a film that the words do not tell: "films like this one", "What did that film show?"."""
 
 
 class Fits(Enum):
@@ -225,6 +234,8 @@ class AskedFilms:
     """Films with the label are asked for, and not whether films have it."""
     compared: bool = False
     """How many there are of each patient is asked for."""
+    pointed: str = ""
+    """The words that point at a film which they do not tell: "this one"."""
     asks_notes: bool = False
     """What notes say is asked for as well."""
     reading: bool = False
@@ -310,6 +321,11 @@ def may_ask_of_films(question: Question) -> bool:
     return any(_FILM_WORD.search(words) for words in (question.text, *question.carried))
 
 
+def points_at_a_film(text: str) -> bool:
+    """Whether a question may mean a film that was shown before it, or those before that one."""
+    return bool(_POINTED.search(text) or _EARLIER.search(text)) and _FILM_OR_ONE.search(text) is not None
+
+
 def asked_films(plan: QuestionPlan) -> AskedFilms:
     """The films that a question asks for."""
     whole = framed(plan.text, plan.patients)
@@ -348,6 +364,7 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
         unclear=_unclear_in(left),
         narrowed=shown or themselves or _OF_THEM.search(text) is not None,
         compared=_COMPARES.search(text) is not None,
+        pointed=said.group() if (said := _POINTED.search(text)) else "",
         asks_notes=others or says or bool(label or rest),
         reading=not shown and not _ASKS_MORE.search(whole) and _asks_what_it_shows(whole, label),
         beside_notes=others,
