@@ -312,7 +312,10 @@ class ImageAnswering:
         if self.reads_passages and not chosen:
             yield from self._beside(replace(understood, evidence=passages), found, watch)
             return
-        said = [*self._said_in(reports, label, question)]
+        words = label or " and ".join(asked.rest.split())
+        said = [*self._said_in(reports, words, question)]
+        if not (said or label):
+            said = [*self._said_in(reports, "", question)]
         if not (said or reports or chosen or in_time):
             yield from self._beside(understood, found, watch)
             return

@@ -33,6 +33,11 @@ ASKED = {
         'Report of the film of 5 May 2022: "No pneumothorax." [1]',
         ["r4", "f-dora"],
     ),
+    "still there": (
+        "Has the cardiomegaly resolved on P400's latest film?",
+        'Report of the film of 5 May 2022: "IMPRESSION: Cardiomegaly." [1]',
+        ["r4", "f-dora"],
+    ),
     "only in the indication": (
         "Does Dora Nyberg's latest film show an effusion?",
         "Not stated in the report of the film of 5 May 2022.",

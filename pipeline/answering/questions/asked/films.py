@@ -116,7 +116,11 @@ _ON_IT = re.compile(
     re.IGNORECASE,
 )
 _RESULT = re.compile(
-    r"\b(?:results?|findings?|impressions?|normal|abnormal\w*|reveal\w*|demonstrat\w*|visible)\b",
+    r"\b(?:results?|findings?|impressions?|normal|abnormal\w*|reveal\w*|demonstrat\w*|visible|looks?|describe|summari[sz]e)\b",
+    re.IGNORECASE,
+)
+_WHAT_IS = re.compile(
+    r"^\W*(?:(?:and|so)\s+)*(?:what(?:['’]s|\s+(?:is|was|are|were))|is|are|was|were|has|have|had|do|does|did|any)\b",
     re.IGNORECASE,
 )
 _ASKS_MORE = re.compile(
@@ -349,6 +353,7 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
     judged = [found.group() for found in _JUDGED.finditer(left)]
     unexplained = _other_words(_as_label(_ASKS.sub(" ", _NO_FILM.sub(" ", left))), label).split()
     rest = " ".join(dict.fromkeys([*judged, *unexplained]))
+    reading = not shown and not _ASKS_MORE.search(whole) and _asks_what_it_shows(whole, label)
     return AskedFilms(
         kinds=kinds,
         parts=_parts_in(text),
@@ -356,7 +361,7 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
         label=label,
         earlier=_EARLIER.search(text) is not None,
         like_the_asked=_LIKE.search(text) is not None,
-        themselves=plainly and not others and not says and themselves,
+        themselves=plainly and not others and not says and themselves and not reading,
         plainly=plainly,
         rest=rest,
         shown=shown and not others,
@@ -366,14 +371,14 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
         compared=_COMPARES.search(text) is not None,
         pointed=said.group() if (said := _POINTED.search(text)) else "",
         asks_notes=others or says or bool(label or rest),
-        reading=not shown and not _ASKS_MORE.search(whole) and _asks_what_it_shows(whole, label),
+        reading=reading,
         beside_notes=others,
     )
 
 
 def _asks_what_it_shows(text: str, label: str) -> bool:
     says = _SAYS.search(text) is not None or _RESULT.search(text) is not None
-    return says or (bool(label) and _ON_IT.search(text) is not None)
+    return says or ((bool(label) or _WHAT_IS.match(text) is not None) and _ON_IT.search(text) is not None)
 
 
 def _parts_in(text: str) -> tuple[str, ...]:
