@@ -43,7 +43,7 @@ from pipeline.imaging.records import ImageFormat
 from pipeline.indexing.flow import Indexing, Observer, RunCounts
 from pipeline.indexing.identity import is_of_sources
 from pipeline.indexing.images.dry_run import ImageInventory, ImageSurvey, stored_of, survey_images
-from pipeline.indexing.images.material import ImageMaterial
+from pipeline.indexing.images.material import ROW_GONE, ImageMaterial
 from pipeline.indexing.images.notices import foreign_reports, image_notices, row_notices
 from pipeline.indexing.images.reconciliation import reconcile_images, refused_and_shown, reopen_images
 from pipeline.indexing.images.sources import ImageSources, accept_image, may_be_taken
@@ -229,10 +229,12 @@ def _listed(told: Sequence[Rejection], path: Path) -> str | None:
 
 
 def _refused(indexing: Indexing, corpus: ImageCorpus, pruned: Sequence[str]) -> RefusedImages:
-    """Remove those whose files lie in these sources, and count the others."""
+    """Remove those whose files lie in these sources, and count the others: also those of which a table is missing."""
     refused = refused_and_shown(corpus.ledger, corpus.images)
     known = corpus.ledger.known(refused)
+    kept = {each.resource_id for each in corpus.ledger.failures(-1) if each.error.startswith(ROW_GONE)}
     gone = [key for key, each in known.items() if is_of_sources(each.source, each.file, pruned)]
+    gone = [key for key in gone if key not in kept]
     if gone:
         indexing.committer.remove(gone)
     return RefusedImages(len(refused) - len(gone), len(gone))

@@ -19,7 +19,7 @@ ISSUER = "issuer"
 DATE_LEFT_OUT = "date_left_out"
 """In an image's metadata: why it has no date although its header or its row has one, `placeholder` or `unreadable`."""
 IN_TABLE = "in_table"
-"""In an image's metadata: that a table had a row for it when it was stored."""
+"""In an image's metadata: that a table said something of it when it was stored."""
 LEFT_OUT = "left_out"
 """In an image's metadata: how many values of its row were left out, because they may name someone."""
 

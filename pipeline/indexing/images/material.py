@@ -39,6 +39,9 @@ _ONLY_OF_TABLES = ("findings", "report_id", "encounter_id", "domain")
 """Fields that no header gives."""
 
 
+ROW_GONE = "No table of this run has a row for the image, and an earlier one had."
+
+
 class Preparation(Protocol):
     """Reads and prepares images alongside the run."""
 
@@ -131,7 +134,12 @@ class ImageMaterial:
     def _silent(self, references: Sequence[ImageReference]) -> dict[str, UnreadableImage]:
         """Those that no table of this run speaks of, and of which what is stored has something that only a table says:
         what a person gave must not go because a run was told less."""
-        rowless = [each.content_hash for each in references if not self._is_in_table(each)]
+        rowless = [
+            each.content_hash
+            for each in references
+            if (each.patient_id or each.source_format == "dicom")  # else no one says whose it is
+            and not (self.has_row(each.path) or _has_values(each))
+        ]
         if self.without_tables or not rowless:
             return {}
         stored = self.images.descriptions(self.images.images_of(rowless))
@@ -141,9 +149,6 @@ class ImageMaterial:
             for each in stored.values()
             if IN_TABLE in each.metadata or _says_more(each, given[each.content_hash])
         }
-
-    def _is_in_table(self, reference: ImageReference) -> bool:
-        return self.has_row(reference.path) or _has_values(reference)
 
     def _require_one_issuer(self, description: ImageDescription) -> None:
         """Two hospitals give one number to two people. The first counts as long as an image of that patient is stored,
@@ -185,7 +190,7 @@ class ImageMaterial:
         thumbnail = Thumbnail("image/jpeg", prepared.thumbnail)
         description = prepared.description
         assert isinstance(staged, ImageReference)
-        if self._is_in_table(staged):
+        if _has_values(staged):
             description = replace(description, metadata={**description.metadata, IN_TABLE: "yes"})
         return EmbeddedImage(description, vectors[piece.chunk_id], thumbnail)
 
@@ -319,9 +324,9 @@ def _says_more(description: ImageDescription, given: Mapping[str, Any]) -> bool:
 
 def _no_row() -> UnreadableImage:
     return UnreadableImage(
-        "No table of this run has a row for the image, and an earlier one had.",
-        remedy="It stays stored with what that row said. Give that table again (--metadata FILE), with a row for this "
-        "file; to take the image without: --without-metadata.",
+        ROW_GONE,
+        remedy="It stays stored, also with --prune, with what that row said. Give that table again (--metadata FILE), "
+        "with a row for this file; to take the image without: --without-metadata.",
         kind="row-gone",
     )
 
