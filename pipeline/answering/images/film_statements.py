@@ -49,7 +49,8 @@ def lead_over(
     """What the films below are, and how many there are. `patients`: whom they may be of."""
     of = _of(len(patients))
     called, number = asked.called, len(films.films)
-    first = f", the newest {told}" if told < number else ""
+    newest = f", the newest of each, {told} in all" if len(patients) > 1 else f", the newest {told}"
+    first = newest if told < number else ""
     of_time = _of_time(time)
     if films.unlabelled:
         by = _FOUND_BY[films.films[0].found_by]

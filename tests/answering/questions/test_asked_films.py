@@ -116,6 +116,8 @@ WITHOUT = {
     "Show films labelled 'no effusion'": ("effusion",),
     "Show films with no findings": ("finding",),
     "Are there no films of Anna Mitchell?": (),
+    "Do we have any films on file for Anna Mitchell?": (),
+    "Can you show me her films again?": (),
     "Did the CT show no bleed?": (),
 }
 

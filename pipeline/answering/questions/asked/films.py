@@ -104,7 +104,7 @@ _THEMSELVES = re.compile(
 _ASKS = re.compile(
     r"\b(?:show|list|display|open|find|get|give|pull up|search|which|what|how many|there|are|is|let|now|so|and|then"
     r"|tell|side by side|together|newest|stored|available|every|each|more|fewer|less|most|than"
-    r"|as many|please|list of|by date)\b",
+    r"|as many|please|list of|by date|we|you|on file|in total|again|picture|imaging history)\b",
     re.IGNORECASE,
 )
 _SAYS = re.compile(r"\b(?:say|says|said|show|shows|showed|shown|see|seen|found|tell|tells)\b", re.IGNORECASE)
