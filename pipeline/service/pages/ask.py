@@ -301,13 +301,14 @@ async def ask(
     without: Lines | None = None,
     again: Line = "",
     image: Annotated[str, Form()] = "",
+    film_id: Line = "",
 ) -> Response:
     """Ask: the answer as it is made, or, without JavaScript, its conversation once it is whole."""
     removed = tuple(dict.fromkeys(without or ()))
     if f"patient:{patient_id.strip()}" in removed:
         patient_id = ""
     filters = FilterValues(patient_id.strip(), document_type, domain, since, until, without=removed)
-    body = _body(question, conversation_id, filters, image)
+    body = _body(question, conversation_id, filters, image, "" if image else film_id)
     refuse_longer(body.question, services.settings.service.question_characters_max)
     principal = caller.principal
     asked = body.asked(principal.scope, services.settings.answering.top_k)
@@ -338,12 +339,14 @@ async def ask(
     return RedirectResponse(f"/conversations/{answer.turn.conversation_id}", status_code=303)
 
 
-def _body(question: str, conversation_id: str, filters: FilterValues, image: str) -> AskRequest:
-    """Raises BadRequest where a field is not as the interface takes it."""
+def _body(question: str, conversation_id: str, filters: FilterValues, image: str, film_id: str) -> AskRequest:
+    """`film_id`: of the film that is open next to the answer. Raises BadRequest where a field is not as the interface
+    takes it."""
     try:
         return AskRequest(
             question=question,
             image=GivenImage(content_base64=standard_base64(image)) if image else None,
+            film_id=film_id or None,
             conversation_id=conversation_id or None,
             without=list(filters.without),
             filters=FilterFields(

@@ -228,6 +228,15 @@ def test_a_question_with_a_film_shows_films_and_a_citation_opens_one_beside(
     assert "film=" in page.url
     page.reload()
     settled(page)
+    expect(page.locator("[data-film-meant]")).to_contain_text("patient pat-a")
+    with page.expect_request("**/ask") as asking:
+        page.fill("#question", "Show me earlier films like this one")
+        page.click(".composer .button-main.when-idle")
+    assert f"film_id={quote(shown.ids['ct1.dcm'], safe='')}" in (asking.value.post_data or "")
+    expect(page.locator(".answer-foot")).to_have_count(2)
+    page.click("[data-film-unmeant]")
+    expect(page.locator("[data-film-meant]")).to_be_hidden()
+    assert page.eval_on_selector("[name=film_id]", "each => each.disabled")
     page.locator("#beside .film-picture").focus()
     page.keyboard.press("Escape")
     expect(page.locator("#beside section")).to_have_count(0)

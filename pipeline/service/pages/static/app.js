@@ -79,10 +79,27 @@ async function showFilms() {
   await showFilm(film);
 }
 
+// The film that is open next to an answer is the one that a question means by "this film"; it is said so, and can be left out.
+function meanFilm(film) {
+  const place = document.querySelector("[data-film-meant]");
+  if (!place) return;
+  const id = film?.dataset.filmId ?? "";
+  place.hidden = !id;
+  Object.assign(place.querySelector("input"), { value: id, disabled: !id });
+  place.querySelector("[data-film-words-meant]").textContent = film?.dataset.filmAlt ?? "";
+}
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-film-unmeant]")) return;
+  meanFilm(null);
+  byId("question").focus();
+});
+
 function closeNote() {
   const beside = byId("beside");
   if (!beside?.firstElementChild) return false;
   beside.replaceChildren();
+  meanFilm(null);
   citationOf(null);
   const there = new URL(location.href);
   for (const name of ["note", "span", "film", "frame"]) there.searchParams.delete(name);
@@ -358,6 +375,7 @@ document.addEventListener("htmx:after:swap", (event) => {
   if (target?.id === "beside") {
     cameFrom = event.detail?.ctx?.sourceElement ?? cameFrom;
     citationOf(cameFrom);
+    meanFilm(target.querySelector(".film"));
     if (cameFrom?.dataset.address) noteOpened(cameFrom.dataset.address);
     showNote();
   }
@@ -568,6 +586,7 @@ for (const field of document.querySelectorAll("input[data-password]")) {
 const asked = document.querySelector("[data-cite][aria-current]");
 if (asked) cameFrom = asked;
 if (document.querySelector("#beside > *, .note-page")) showNote();
+meanFilm(document.querySelector("#beside .film"));
 showFilms();
 // A conversation opens at its newest answer, or at the citation that the address names.
 const last = document.querySelector(".thread > .turn:last-of-type");
