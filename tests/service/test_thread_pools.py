@@ -79,9 +79,12 @@ def test_a_crowd_at_the_door_keeps_nobody_inside_waiting(slow: Running) -> None:
 
 def test_the_queue_says_when_to_come_again(slow: Running) -> None:
     crowd = [attempt(slow, f"other{number}") for number in range(CROWD)]
-    refused = slow.client().post(
-        "/sign-in", data={"name": "x", "password": "y"}, headers={"Accept": "text/html"}
-    )
+    for _ in range(5):  # until the whole crowd has been read
+        refused = slow.client().post(
+            "/sign-in", data={"name": "x", "password": "y"}, headers={"Accept": "text/html"}
+        )
+        if refused.status_code == 429:
+            break
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) >= 1
     assert "CW-BUSY" in refused.text
@@ -156,12 +159,13 @@ def test_somebody_known_who_asks_again_and_again_for_what_they_may_not(slow: Run
 
 def test_what_has_begun_keeps_its_slot_when_its_client_leaves() -> None:
     done: list[str] = []
-    begun, end = threading.Event(), threading.Event()
+    begun, end, hashed = threading.Event(), threading.Event(), threading.Event()
 
     def hashing() -> None:
         begun.set()
         end.wait(10)
         done.append("first")
+        hashed.set()
 
     async def both() -> None:
         lane = Lane(1, waiting_max=1)
@@ -181,6 +185,7 @@ def test_what_has_begun_keeps_its_slot_when_its_client_leaves() -> None:
         asyncio.run(both())
     finally:
         end.set()
+    assert hashed.wait(10)
     assert done[0] == "first"
     assert "third" not in done
 
