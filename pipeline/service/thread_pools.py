@@ -2,8 +2,7 @@
 
 A password hash takes long on purpose, and an identity provider may take long to answer. In the threads that all routes
 share, a crowd of strangers would leave none for anyone else. Decides how many of them are worked on at the same time,
-how many wait, and that nothing is begun for a client that has left. What has begun keeps its slot until it ends, also
-where the client has left: leaving early must buy no second thread. A browser that has signed in to the account before,
+how many wait, and that nothing is begun for a client that has left. A browser that has signed in to the account before,
 and holders of a link that works, have another lane: a crowd cannot shut them out. Knows no password and no page.
 """
 
@@ -36,7 +35,6 @@ class Lane:
     """Runs functions in threads, a few at a time. Belongs to the event loop."""
 
     def __init__(self, at_once: int, waiting_max: int = WAITING_MAX) -> None:
-        self._turns = asyncio.Semaphore(at_once)
         self._threads = anyio.CapacityLimiter(at_once)
         self._slots = at_once + waiting_max
         self._taken = 0
@@ -46,20 +44,9 @@ class Lane:
         if self._taken >= self._slots:
             raise Busy("Too many sign-ins are in progress.", remedy="Try again in a few seconds.")
         self._taken += 1
-        task = asyncio.ensure_future(self._in_turn(work))
+        task = asyncio.ensure_future(anyio.to_thread.run_sync(work, limiter=self._threads))
         task.add_done_callback(self._ended)
         return await while_connected(request, task)
-
-    async def _in_turn(self, work: Callable[[], Result]) -> Result:
-        """Cancelled while it waits, it begins nothing; a thread that has begun cannot be cancelled and is awaited."""
-        async with self._turns:
-            thread = asyncio.ensure_future(anyio.to_thread.run_sync(work, limiter=self._threads))
-            try:
-                return await asyncio.shield(thread)
-            finally:
-                await asyncio.wait({thread})
-                if not thread.cancelled():
-                    thread.exception()  # where the client has left, no one else asks for it
 
     def _ended(self, task: asyncio.Future[Any]) -> None:
         self._taken -= 1
