@@ -205,7 +205,8 @@ def _index(places: Places, folder: Path, table: Path) -> None:
     }.items():
         done = CliRunner().invoke(app, arguments)
         data = str(load_settings(None).data_dir)
-        places.texts[f"{name}: output"] = f"{done.output} {done.stderr}".replace(data, "")
+        output = f"{done.output} {done.stderr}".replace(data, "")
+        places.texts[f"{name}: output"] = _without_names_of_files(output, folder)
         if name == "run":
             assert "4 stored" in done.output, done.output
     listed = (load_settings(None).data_dir / "rejected-images.jsonl").read_text()
@@ -214,6 +215,13 @@ def _index(places: Places, folder: Path, table: Path) -> None:
     places.texts["rejected, without paths"] = json.dumps(
         [{name: value for name, value in each.items() if name not in ("file", "source")} for each in kept]
     )
+
+
+def _without_names_of_files(output: str, folder: Path) -> str:
+    """Whoever runs the command is told which file is meant, as the list of rejected files is; a line may end in it."""
+    for path in (folder, *folder.iterdir()):
+        output = re.sub(r"\s*".join(map(re.escape, path.name)), "", output)
+    return output
 
 
 def _look_at_data(places: Places, data: Path) -> None:
