@@ -234,10 +234,14 @@ class ImageAnswering:
     ) -> FilmAnswer:
         """Films of the patient that look like a stored one."""
         with watch.stage("search"):
-            vector = self.images.vectors([film.image_id])[film.image_id]
-            hits = similar_hits(
-                vector, self.images, images_inside(filters), limit=IMAGES_SHOWN_MAX, without=film.image_id
-            )
+            vectors = self.images.vectors([film.image_id])  # none where it was removed meanwhile
+            hits = [
+                hit
+                for vector in vectors.values()
+                for hit in similar_hits(
+                    vector, self.images, images_inside(filters), limit=IMAGES_SHOWN_MAX, without=film.image_id
+                )
+            ]
         films = tuple(
             StoredFilm(hit.description, "image", hit.similarity)
             for hit in _one_of_each_series(hits)

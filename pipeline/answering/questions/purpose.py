@@ -14,7 +14,7 @@ _SENTENCE_END = re.compile(
 _TELLS_WHY = re.compile(
     r"(?:so\s+)?(?:i|we|it|this|that|they)(?:['’](?:m|re|s|d|ll|ve)|\s+(?:am|are|is|was|were|need|needs"
     r"|want|have|has|had|will|would"
-    r"|must|should|can|should|do|run|hold|see))\b"
+    r"|must|should|can|do|run|hold|see))\b"
     r"|(?:for|to|seeing|meeting|because|as|since|just|doing|preparing|planning|writing|auditing|checking"
     r"|asking|needed|need|want|trying|going"
     r"|thanks?|thank you|thx|cheers|hi|hello|hey|good (?:morning|afternoon|evening))\b",

@@ -307,6 +307,15 @@ def test_a_film_that_no_one_knows_is_asked_back(ward: Ward, film: str) -> None:
     assert films(ward.ask("What did that CT show?", patients=(ANNA,))) == ["f-ct"]  # she has no other
 
 
+def test_a_film_that_is_removed_while_films_like_it_are_looked_for_has_none(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(ward.images), "vectors", lambda _store, _ids: {})
+    answer = ward.ask("Show me films like this one", film_id="f-old", patients=(ANNA,))
+    assert answer.images == ()
+    assert "No film of this patient looks like it." in answer.text
+
+
 def test_of_a_film_without_a_date_nothing_is_earlier_and_one_without_is_left_out(ward: Ward) -> None:
     vector = ward.images.vectors(["f-ct"])["f-ct"]
     ward.images.upsert([EmbeddedImage(described("z-undated", ANNA, {}), vector)])

@@ -144,7 +144,7 @@ _NO_LABEL = re.compile(
     r"|ones?|is|are|was|were|did|does|do|has|have|had|about|with|showing|labell?ed|say|says|said|shows?|showed|shown|see"
     r"|seen|found|notes?|reports?|records?|chart|there|latest|last|first|newest|earlier|previous|prior|older|other"
     r"|change[sd]?|between|compar\w+|differen\w+|anything|something|abnormal\w*|wrong|new|findings?|results?|evidence"
-    r"|signs?|but|than|more|fewer|taken|made|what|which|who|when|where|why|how|can|could|please|patients?|her|hers|his|their|him|left|right|similar|views?|stored|here|in)\b"
+    r"|signs?|but|than|more|fewer|taken|made|what|which|who|when|where|why|how|can|could|please|patients?|her|hers|his|their|him|left|right|similar|views?|stored|here)\b"
     r"|§(?:'s)?|(?<!\w)\d[\d-]*(?!\w)",
     re.IGNORECASE,
 )
