@@ -17,6 +17,7 @@ BENCHMARKS = (
     "service",
     "images",
     "image_indexing",
+    "relevance",
 )
 
 
