@@ -30,6 +30,9 @@
     │   ├── Overloaded             ~ 503 and its kin, also while a model is loading
     │   ├── ProviderTimeout        ~ no answer in time, and 408
     │   └── ConnectionBroken       ~ refused, reset, cut in the middle
+    ├── LibraryError               the library of documents has not got what is asked for
+    │   ├── DomainUnknown          no domain of that name, or none that the asker may see
+    │   └── VersionUnknown         no version of that id, or none that the asker may see
     └── BadRequest                 what a caller asked for has a value that is not allowed
 
 The service's own errors are in `pipeline/service/errors.py`, those of the checks of a deployment in
@@ -277,6 +280,25 @@ class ConnectionBroken(ProviderError):
 
     code = "CW-PROVIDER-CONNECTION"
     transient = True
+
+
+class LibraryError(ChartwellError):
+    """The library of documents has not got what is asked for, or it is not possible now."""
+
+    code = "CW-LIBRARY"
+    for_client = True
+
+
+class DomainUnknown(LibraryError):
+    """No domain has that name. One that the asker may not see is none."""
+
+    code = "CW-LIBRARY-DOMAIN"
+
+
+class VersionUnknown(LibraryError):
+    """No version of a document has that id. One that the asker may not see is none."""
+
+    code = "CW-LIBRARY-VERSION"
 
 
 class BadRequest(ChartwellError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline import errors
 from pipeline.checks import errors as check_errors
 from pipeline.checks.errors import CheckFailed
-from pipeline.errors import BadRequest, ChartwellError, ProviderError, RateLimited, StoreError
+from pipeline.errors import BadRequest, ChartwellError, LibraryError, ProviderError, RateLimited, StoreError
 from pipeline.service import errors as service_errors
 from pipeline.service.errors import ServiceError
 
@@ -85,7 +85,7 @@ def test_a_message_says_what_to_do_and_where_to_read() -> None:
 def test_only_what_is_meant_for_clients_may_be_repeated_to_them() -> None:
     """A store's or a model server's words may name hosts, notes or rows."""
     shown = {cls for cls in tree() if cls.for_client}
-    assert shown == {cls for cls in tree() if issubclass(cls, ServiceError | BadRequest)}
+    assert shown == {cls for cls in tree() if issubclass(cls, ServiceError | BadRequest | LibraryError)}
     assert not {StoreError, ProviderError, CheckFailed} & shown
 
 

@@ -126,6 +126,9 @@ class DocumentMetadata:
     """Where each value comes from, by its field: "file", "first page", "classifier", "person"."""
 
 
+NO_METADATA = DocumentMetadata()
+
+
 @dataclass(frozen=True, slots=True)
 class LibraryDocument:
     """One file as it was read."""
@@ -134,5 +137,5 @@ class LibraryDocument:
     """SHA-256 of the bytes: the id of this version."""
     source_format: DocumentFormat
     pages: tuple[DocumentPage, ...]
-    metadata: DocumentMetadata = DocumentMetadata()
+    metadata: DocumentMetadata = NO_METADATA
     findings: tuple[DocumentFinding, ...] = ()
