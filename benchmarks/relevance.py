@@ -105,7 +105,7 @@ class Interval:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-class Library:
+class TopicLibrary:
     """The documents of some topics, embedded, and the topics held against them."""
 
     def __init__(self, topics: Sequence[Topic], embedder: Embedder, kept: Path | None) -> None:
@@ -134,6 +134,13 @@ class Library:
                     figures = relevance_figures(embedded, self.texts[name].title, self.passages[name])
                     nearest = max(float(each.vector @ embedded.vector) for each in self.passages[name])
                     yield Case(topic, draw, name, kind, figures, nearest, self._bm25(topic, embedded, name))
+
+    def strung(self, topic: Topic, names: Sequence[str]) -> tuple[float, float]:
+        """The score, and the cosine of the nearest passage, of a document made of several."""
+        embedded = self._topic(TopicStatement(topic.statement))
+        passages = [passage for name in names for passage in self.passages[name]]
+        figures = relevance_figures(embedded, self.texts[names[0]].title, passages)
+        return relevance_score(figures), max(float(each.vector @ embedded.vector) for each in passages)
 
     def _topic(self, statement: TopicStatement) -> EmbeddedTopic:
         return embed_topic(statement, self._embed_kept, similarity_scale(self._embedder).usual)
@@ -393,7 +400,7 @@ def _training(cases: Sequence[Case]) -> tuple[Sequence[Case], Scores]:
     return cases, np.array([1 / number[case.topic.name, case.figures.accepted != 0] for case in cases])
 
 
-def _print_fit(library: Library) -> None:
+def _print_fit(library: TopicLibrary) -> None:
     cases = [case for examples in DRAWS for case in library.cases("development", examples)]
     intercept, weights = fit(*_training(cases))
     print(f"INTERCEPT = {intercept:.2f}")
@@ -431,7 +438,7 @@ PARTS = {
 }
 
 
-def _print_parts(library: Library) -> None:
+def _print_parts(library: TopicLibrary) -> None:
     print("\n### what each part adds: fitted to the development topics, AUROC without examples\n")
     development, held = library.cases("development", 0), library.cases("held", 0)
     for name, left_out in {"all": (), **PARTS}.items():
@@ -440,7 +447,22 @@ def _print_parts(library: Library) -> None:
         print(f"{name:<26} development {topic_auroc(development, measure, KINDS[1:])}; held {of_held}")
 
 
-def _print_half(library: Library, half: str) -> dict[str, float]:
+def long_documents(library: TopicLibrary, half: str) -> dict[str, float]:
+    """Texts strung together, 5 related ones against 15 of other kinds: AUROC by the regression, and by the nearest
+    passage of all, which is the nearer the more passages there are."""
+    by_regression, by_nearest = [], []
+    for topic in (each for each in library.topics if each.half == half):
+        chance = random.Random(topic.name)
+        other = [*topic.documents["neighbours"], *topic.documents["others"]]
+        related = [library.strung(topic, chance.sample(topic.documents["related"], 5)) for _ in range(15)]
+        unrelated = [library.strung(topic, chance.sample(other, 15)) for _ in range(60)]
+        of_related, of_unrelated = np.array(related), np.array(unrelated)
+        by_regression.append(auroc(of_related[:, 0], of_unrelated[:, 0]))
+        by_nearest.append(auroc(of_related[:, 1], of_unrelated[:, 1]))
+    return {"regression": float(np.mean(by_regression)), "nearest passage": float(np.mean(by_nearest))}
+
+
+def _print_half(library: TopicLibrary, half: str) -> dict[str, float]:
     results = {}
     print(f"\n### {half} topics\n")
     for examples in DRAWS:
@@ -464,13 +486,15 @@ def main(arguments: Sequence[str] = ()) -> dict[str, float]:
     if not DATA.is_dir():
         print(f"skipped: the developers' data is not at {DATA}")
         return {}
-    library = Library(read_topics(), LocalEmbedder(EmbedderSettings()), given.vectors)
+    library = TopicLibrary(read_topics(), LocalEmbedder(EmbedderSettings()), given.vectors)
     print(f"{len(library.texts)} documents, {sum(map(len, library.passages.values()))} passages")
     if given.fit:
         _print_fit(library)
         return {}
     results = _print_half(library, "development") | _print_half(library, "held")
     _print_parts(library)
+    for half in ("development", "held"):
+        print(f"long documents, {half}: {long_documents(library, half)}")
     return results
 
 

@@ -218,7 +218,8 @@ class LibraryCatalogue:
 
     def _pass_on(self, connection: sqlite3.Connection, read: LibraryVersion) -> None:
         """From `read` to a reviewer, or past one."""
-        sure = read.relevance is None or read.relevance.verdict == "relevant"
+        relevance = read.relevance
+        sure = relevance is None or (relevance.verdict == "relevant" and not relevance.by_model)
         seen = sure and not any(finding.code in FOR_PERSONS for finding in read.findings)
         if seen and self.domain(read.domain).approves_itself:
             self._approve(connection, read, SELF, "The domain approves by itself.")
@@ -513,7 +514,7 @@ def _loaded(text: str | None) -> dict[str, Any] | None:
 
 def _relevance(record: Mapping[str, Any]) -> StoredRelevance:
     evidence = tuple((page, passage) for page, passage in record["evidence"])
-    return StoredRelevance(record["verdict"], record["probability"], evidence)
+    return StoredRelevance(record["verdict"], record["probability"], evidence, record.get("by_model", False))
 
 
 def _names(domains: Domains) -> str | None:

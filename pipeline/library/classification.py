@@ -122,7 +122,7 @@ _SUBJECT = re.compile(
 
 
 def _title(pages: Sequence[DocumentPage], of_file: str) -> ClassifiedValue | None:
-    of_file = " ".join(of_file.replace("\x00", " ").split())
+    of_file = _shown(of_file)
     usable = bool(of_file) and not _JUNK_TITLE.fullmatch(of_file)
     if usable and _share_on(pages, of_file) >= SHARE_ON_PAGE:
         return ClassifiedValue(of_file, "file", "stated")
@@ -130,6 +130,12 @@ def _title(pages: Sequence[DocumentPage], of_file: str) -> ClassifiedValue | Non
     if found is None and usable:
         return ClassifiedValue(of_file, "file", "guessed")
     return found
+
+
+def _shown(text: str) -> str:
+    """On one line, without characters that are not shown or turn the direction of writing."""
+    visible = (" " if each.isspace() else each for each in text if each.isspace() or each.isprintable())
+    return " ".join("".join(visible).split())
 
 
 def _share_on(pages: Sequence[DocumentPage], title: str) -> float:
@@ -146,7 +152,7 @@ def _top_heading(pages: Sequence[DocumentPage]) -> ClassifiedValue | None:
         return None
     _, number, heading = min(headings, key=lambda each: (each[0], each[1], each[2].start))
     end = heading.start + len(heading.text)
-    return ClassifiedValue(" ".join(heading.text.split()), "first page", "likely", number, heading.start, end)
+    return ClassifiedValue(_shown(heading.text), "first page", "likely", number, heading.start, end)
 
 
 def _first_line(pages: Sequence[DocumentPage]) -> ClassifiedValue | None:
@@ -162,7 +168,7 @@ def _first_line(pages: Sequence[DocumentPage]) -> ClassifiedValue | None:
             continue
         if len(words) > TITLE_WORDS_MAX or (len(words) > 3 and _SENTENCES.search(line)):
             return None
-        return ClassifiedValue(" ".join(words), "first page", "guessed", number, start, start + len(line))
+        return ClassifiedValue(_shown(line), "first page", "guessed", number, start, start + len(line))
     return None
 
 
@@ -273,6 +279,7 @@ def _labelled(pages: Sequence[DocumentPage], pattern: re.Pattern[str]) -> Classi
     """The first value of the pattern."""
     for page in pages:
         if match := pattern.search(page.text):
-            value = " ".join(match["value"].split())
-            return ClassifiedValue(value, "first page", "stated", page.number, *match.span("value"))
+            return ClassifiedValue(
+                _shown(match["value"]), "first page", "stated", page.number, *match.span("value")
+            )
     return None

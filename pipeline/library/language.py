@@ -17,7 +17,7 @@ _STOP_WORDS = {
         (
             "en",
             """the of and to in is that for it was with as be are by this from or have an at not which you should if
-            will may can their has been were these who when your on""",
+            over than does do no into more how what will may can their has been were these who when your on""",
         ),
         (
             "de",

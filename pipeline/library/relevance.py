@@ -16,15 +16,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
+from pipeline.library.versions import RelevanceVerdict, StoredRelevance
 from pipeline.records import TextKind, Vector, unit_length
 from pipeline.text.vocabulary import NEUTRAL
 from pipeline.text.wording import canonical
 
-RelevanceVerdict: TypeAlias = Literal["relevant", "irrelevant", "unsure"]
 EmbedTexts: TypeAlias = Callable[[Sequence[str], TextKind], Vector]
 """`ports.Embedder.embed`."""
 CosineScale: TypeAlias = Callable[[Vector], Vector]
@@ -125,6 +125,7 @@ class RelevantPassage:
     page: int
     start: int
     end: int
+    text: str
     similarity: float
     """Of the passage and the topic, on the usual scale."""
     words: tuple[str, ...]
@@ -214,6 +215,12 @@ def judge_relevance(topic: EmbeddedTopic, title: str, passages: Sequence[TopicPa
     return Relevance(_verdict(probability), score, probability, _evidence(topic, passages))
 
 
+def stored_relevance(found: Relevance) -> StoredRelevance:
+    """As the catalogue keeps it."""
+    evidence = tuple((each.page, each.text) for each in found.evidence)
+    return StoredRelevance(found.verdict, found.probability, evidence, found.by_model)
+
+
 def relevance_score(figures: RelevanceFigures) -> float:
     """The logarithm of the odds that a document with these figures is relevant."""
     weighed: list[float] = [w * f for w, f in zip(astuple(WEIGHTS), astuple(figures), strict=True)]
@@ -265,7 +272,9 @@ def _nearness(topic: EmbeddedTopic, whole: Vector, *, accepted: bool) -> float:
 def _evidence(topic: EmbeddedTopic, passages: Sequence[TopicPassage]) -> tuple[RelevantPassage, ...]:
     cosines = _similarities(topic, passages)
     found = [
-        RelevantPassage(each.page, each.start, each.end, float(cosine), _topic_words(topic, each.text))
+        RelevantPassage(
+            each.page, each.start, each.end, each.text, float(cosine), _topic_words(topic, each.text)
+        )
         for each, cosine in zip(passages, cosines, strict=True)
     ]
     speaking = [each for each in found if each.words or each.similarity >= EVIDENCE_COSINE]

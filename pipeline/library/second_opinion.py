@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from pipeline.library.relevance import Relevance, RelevanceVerdict, TopicPassage
+from pipeline.library.relevance import Relevance, TopicPassage
+from pipeline.library.versions import RelevanceVerdict
 from pipeline.records import Ending, Prompt
 
 SYSTEM = """You decide whether a document belongs to a topic of a hospital's library. You do not answer from it.

@@ -69,6 +69,8 @@ class StoredRelevance:
     """0 to 1, that a person of this domain would call it relevant."""
     evidence: tuple[tuple[int, str], ...] = ()
     """Page and passage that spoke for the verdict."""
+    by_model: bool = False
+    """Whether a language model said so where the measure was not sure."""
 
 
 @dataclass(frozen=True, slots=True)

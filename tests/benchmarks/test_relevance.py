@@ -41,7 +41,7 @@ def test_every_document_is_in_the_data() -> None:
 @with_data
 def test_the_documents_of_a_topic_are_told_apart() -> None:
     topic = replace(TOPICS[0], documents={kind: ids[:5] for kind, ids in TOPICS[0].documents.items()})
-    library = relevance.Library([topic], LocalEmbedder(EmbedderSettings()), None)
+    library = relevance.TopicLibrary([topic], LocalEmbedder(EmbedderSettings()), None)
     cases = library.cases(topic.half, 0)
     related, other = (
         np.array([relevance.BASELINES["regression"](case) for case in cases if case.related is side])

@@ -209,6 +209,7 @@ def test_a_domain_that_approves_itself_waits_where_a_person_must_look(catalogue:
         ((), None, "approved"),
         ((), StoredRelevance("relevant", 0.99), "approved"),
         ((), StoredRelevance("unsure", 0.5), "waiting"),
+        ((), StoredRelevance("relevant", 0.5, by_model=True), "waiting"),
         ((), StoredRelevance("irrelevant", 0.01), "read"),
         ((DocumentFinding("hidden-text", "White letters."),), None, "waiting"),
         ((DocumentFinding("instructions", "A sentence to a model."),), None, "waiting"),

@@ -16,6 +16,7 @@ from pipeline.library.classification import (
     classify_document,
     with_classification,
 )
+from pipeline.library.document_type import type_cues
 from pipeline.library.language import language_of
 from pipeline.library.records import DocumentMetadata, DocumentPage, Heading, LibraryDocument
 from tests.library.library_texts import PAGES, WRITTEN_LATER, LibraryPage
@@ -79,6 +80,16 @@ def test_the_title_of_the_file_is_believed_where_the_page_has_it(
     found = classify_document(document(on_page, title=of_file)).title
     assert found is not None
     assert (found.value, found.origin, found.sureness) == (title, origin, sureness)
+
+
+@pytest.mark.parametrize("of_file", ["untitled", "Document1", "scan_0012.pdf", "imagemagick-images\x00", " "])
+def test_a_title_that_a_program_made_is_none(of_file: str) -> None:
+    assert classify_document(document("", title=of_file)).title is None
+
+
+def test_two_kinds_as_near_as_each_other_are_none() -> None:
+    assert type_cues("Protocol", "Step 1 Wash your hands.") is not None
+    assert type_cues("Protocol and guideline", "Wash your hands.") is None
 
 
 def test_the_highest_heading_is_the_title() -> None:
@@ -148,6 +159,7 @@ def test_no_page_takes_long(text: str) -> None:
         ("Пациент получает антибиотик перед операцией", None),
         ("", None),
         ("Aspirin 100 mg", None),
+        ("the heparin of warfarin to " + "apixaban dabigatran rivaroxaban " * 10, None),
     ],
 )
 def test_a_language_is_named_where_it_is_plain(text: str, language: str | None) -> None:
@@ -167,3 +179,9 @@ def test_the_language_of_the_development_data_is_never_another_one() -> None:
     assert set(portuguese) <= {"pt", None}
     assert english.count("en") >= 0.98 * len(english)
     assert portuguese.count("pt") >= 0.98 * len(portuguese)
+
+
+def test_no_value_has_characters_that_are_not_shown() -> None:
+    found = classify_document(document("Dose\u202e table\u200b of\u00a0heparin\nVersion 2", title="untitled"))
+    assert found.title is not None
+    assert found.title.value == "Dose table of heparin"

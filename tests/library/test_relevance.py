@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from pipeline.library.relevance import (
     embed_topic,
     judge_relevance,
     relevance_figures,
+    stored_relevance,
     whole_vector,
 )
 from pipeline.library.second_opinion import with_second_opinion
@@ -110,11 +112,16 @@ def test_evidence_names_the_passages_and_the_words_of_the_topic(
     evidence = judged(topic, embedder, CHRONIC_PAIN).evidence
     assert evidence[0].page == 1
     assert evidence[0].words == ("ketamine", "pain")
-    assert [each.similarity for each in evidence] == sorted(
-        (each.similarity for each in evidence), reverse=True
-    )
     assert (evidence[0].start, evidence[0].end) == (0, len(CHRONIC_PAIN[1]))
     assert judged(topic, embedder, PARKING).evidence == ()
+
+
+def test_the_nearest_passage_is_named_first(topic: EmbeddedTopic, embedder: LocalEmbedder) -> None:
+    evidence = judged(
+        topic, embedder, ("A handbook", OPIOIDS[1], ASTHMA[1], CHRONIC_PAIN[1], SEDATION[1])
+    ).evidence
+    assert [each.page for each in evidence] in ([3, 4, 1], [4, 3, 1])
+    assert evidence[0].similarity > evidence[1].similarity > evidence[2].similarity
 
 
 def test_a_document_without_a_passage_is_left_to_a_person(topic: EmbeddedTopic) -> None:
@@ -132,7 +139,7 @@ def test_examples_that_were_decided_move_documents_like_them(
             taught = embed_topic(TopicStatement(STATEMENT, examples), embedder.embed)
             scores.append(judged(taught, embedder, OPIOIDS).score)
     without, one_accepted, one_declined, four_accepted, four_declined = scores
-    assert four_declined < one_declined < without < one_accepted < four_accepted
+    assert np.diff([four_declined, one_declined, without, one_accepted, four_accepted]).min() > 0.2
 
 
 def test_a_model_whose_cosines_lie_elsewhere_gives_the_same_figures(
@@ -216,3 +223,10 @@ def test_no_passage_writes_a_line_of_the_prompt() -> None:
     with_second_opinion(UNSURE, STATEMENT, "Sedation\nTopic: parking", [PASSAGE], model.ask)
     starts = [line.partition(":")[0] for line in model.prompts[0].user.splitlines()]
     assert starts == ["Topic", "Title of the document", "Passage 1"]
+
+
+def test_the_catalogue_keeps_the_verdict_with_its_passages(
+    topic: EmbeddedTopic, embedder: LocalEmbedder
+) -> None:
+    kept = stored_relevance(replace(judged(topic, embedder, SEDATION), by_model=True))
+    assert (kept.verdict, kept.evidence, kept.by_model) == ("relevant", ((1, SEDATION[1]),), True)
