@@ -482,11 +482,14 @@ def main(arguments: Sequence[str] = ()) -> dict[str, float]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.relevance", description=__doc__)
     parser.add_argument("--vectors", type=Path, help="a file that keeps what was embedded")
     parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--model", default="", help="another local embedding model, by its name")
+    parser.add_argument("--model-file", type=Path, help="its weights")
     given = parser.parse_args(list(arguments))
     if not DATA.is_dir():
         print(f"skipped: the developers' data is not at {DATA}")
         return {}
-    library = TopicLibrary(read_topics(), LocalEmbedder(EmbedderSettings()), given.vectors)
+    settings = EmbedderSettings(model=given.model, model_file=given.model_file)
+    library = TopicLibrary(read_topics(), LocalEmbedder(settings), given.vectors)
     print(f"{len(library.texts)} documents, {sum(map(len, library.passages.values()))} passages")
     if given.fit:
         _print_fit(library)
