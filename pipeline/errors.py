@@ -5,6 +5,7 @@
     ├── InputError                 the input as a whole cannot be used (one bad record is a Rejection)
     │   ├── InputMissing           a path that is not there
     │   ├── InputUnusable          wrong format, wrong columns, nothing in it
+    │   ├── UnreadableDocument     one file of the library that is not read: damaged, locked, too large
     │   └── UnreadableImage        one image that is not read: damaged, too large, or no picture of a patient
     ├── ModelFileError             a model file is missing, or is not the file whose hash we know
     ├── DeidentificationUnavailable  the key, the profile's table or what reads text in pixels is missing or not sound
@@ -117,6 +118,19 @@ class UnreadableImage(InputError):
     """
 
     code = "CW-IMAGE"
+
+    def __init__(self, what: str, *, remedy: str, kind: str) -> None:
+        super().__init__(what, remedy=remedy)
+        self.kind = kind
+
+
+class UnreadableDocument(InputError):
+    """One file of the library that is not read: damaged, locked, too large, or nothing that holds a text.
+
+    `kind` is a stable word, so that refusals are counted; `what` a fixed sentence, in which nothing of the file is.
+    """
+
+    code = "CW-DOCUMENT"
 
     def __init__(self, what: str, *, remedy: str, kind: str) -> None:
         super().__init__(what, remedy=remedy)

@@ -1,0 +1,317 @@
+"""PDF by PDFium: the lines of each page with their places, and what a person does not see of it.
+
+Decides that text which leaves no trace on the page as it is shown is no text: white on white, invisible, behind the
+edge, or too small to be read. What is in it is told as a finding with its page. Metadata, attachments and locks are
+read by pypdf, which also gives a second opinion where PDFium's text looks wrong.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pypdfium2 as pdfium
+from numpy.typing import NDArray
+from pypdfium2 import raw
+
+from pipeline.errors import UnreadableDocument
+from pipeline.library.reading.options import ReadingLimits, too_large
+from pipeline.library.reading.page_text import PlacedLine
+from pipeline.library.records import DocumentFinding
+
+TRACE_LEVELS = 24
+"""Grey levels of 255 between the lightest and the darkest pixel of a word that can be seen."""
+POINTS_MIN = 2.5
+"""Letters that are smaller are for no reader."""
+LOOK_DPI = 72
+GAP_OF_CELLS = 1.5
+"""Words of one line that are further apart than so many heights of a line stand in two cells of a table."""
+UNKNOWN_SHARE_MAX = 0.05
+"""Of a page's characters that the file gives no letter for."""
+
+HEADER_BYTES = 8192
+"""Where the header of a PDF is looked for: gateways and scanners leave something before it."""
+
+_DEVICE = 1_000_000
+_LINE_ENDS = {0x0A, 0x0D}
+_BREAKS = {0x02, 0xFFFE}
+"""How PDFium writes a hyphen at the end of a line, behind which it writes no end of the line."""
+_UNKNOWN = {0, 0xFFFD}
+
+
+@dataclass(frozen=True, slots=True)
+class PdfPage:
+    """What one page holds."""
+
+    lines: tuple[PlacedLine, ...]
+    hidden: int
+    """Words that a person does not see, `off_page` aside."""
+    off_page: int
+    """Words beside the page."""
+    unknown_share: float
+    """Of its characters, those that the file gives no letter for."""
+    has_image: bool
+    """Whether something is shown besides text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    size: float
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[pdfium.PdfDocument]:
+    """Raises UnreadableDocument for what PDFium cannot open, and for what is locked."""
+    try:
+        document = pdfium.PdfDocument(_from_header(content))
+    except pdfium.PdfiumError as error:
+        raise _unreadable(error) from None
+    try:
+        yield document
+    finally:
+        document.close()
+
+
+def _from_header(content: bytes) -> bytes:
+    """Without what stands before the header."""
+    start = content.find(b"%PDF-", 0, HEADER_BYTES)
+    return content[start:] if start > 0 else content
+
+
+def _unreadable(error: pdfium.PdfiumError) -> UnreadableDocument:
+    if "password" in str(error).lower():
+        return UnreadableDocument(
+            "The PDF is locked with a password.",
+            remedy="Save it without a password, and upload that.",
+            kind="locked",
+        )
+    return UnreadableDocument(
+        "The PDF is damaged or cut off.",
+        remedy="Download or export it again. Where a viewer opens it, print it to a new PDF.",
+        kind="damaged",
+    )
+
+
+def read_page(document: pdfium.PdfDocument, index: int, limits: ReadingLimits) -> PdfPage:
+    """One page, `index` counted from 0. Raises UnreadableDocument where PDFium cannot load it."""
+    try:
+        page = document[index]
+    except pdfium.PdfiumError as error:
+        raise _unreadable(error) from None
+    text_page = page.get_textpage()
+    try:
+        if text_page.count_chars() > limits.characters_max:
+            raise too_large(f"A page has more than {limits.characters_max:,} characters.")
+        words = list(_words(page, text_page))
+        shown = _shown(page, limits) if words else None
+        visible, hidden, off_page = _divided(words, shown)
+        unknown = sum(each in "\ufffd" for line in words for word in line for each in word.text)
+        letters = sum(len(word.text) for line in words for word in line)
+        return PdfPage(
+            tuple(_line(line, page.get_width()) for line in visible),
+            hidden,
+            off_page,
+            unknown / letters if letters else 0.0,
+            any(
+                each.type in (raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_SHADING)
+                for each in page.get_objects(max_depth=3)
+            ),
+        )
+    finally:
+        text_page.close()
+        page.close()
+
+
+def _words(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> Iterator[list[_Word]]:
+    """Line by line, as PDFium orders them."""
+    line: list[_Word] = []
+    letters: list[tuple[str, tuple[float, float, float, float], float]] = []
+    place = _places(page)
+
+    def end_word() -> None:
+        if letters:
+            line.append(_word(letters, place))
+            letters.clear()
+
+    for index in range(text_page.count_chars()):
+        code = raw.FPDFText_GetUnicode(text_page, index)
+        if code in _LINE_ENDS:
+            end_word()
+            if line:
+                yield line
+                line = []
+        elif code <= 0x10FFFF and chr(code).isspace():
+            end_word()
+        elif (letter := _letter(code)) is not None:
+            letters.append((letter, _box(text_page, index), _height(text_page, index)))
+            if code in _BREAKS:
+                end_word()
+                yield line
+                line = []
+    end_word()
+    if line:
+        yield line
+
+
+def _letter(code: int) -> str | None:
+    if code in _BREAKS:
+        return "-"
+    if code in _UNKNOWN or code > 0x10FFFF or 0xD800 <= code < 0xE000:
+        return "\ufffd"
+    if 0x80 <= code <= 0x9F:  # the file means Windows' code page, and says nothing of it
+        return bytes([code]).decode("cp1252", errors="replace")
+    letter = chr(code)
+    return _LIGATURES.get(letter, letter) if code > 0x1F else None
+
+
+_LIGATURES = {
+    "\ufb00": "ff",
+    "\ufb01": "fi",
+    "\ufb02": "fl",
+    "\ufb03": "ffi",
+    "\ufb04": "ffl",
+    "\ufb05": "st",
+    "\ufb06": "st",
+}
+
+
+def _box(text_page: pdfium.PdfTextPage, index: int) -> tuple[float, float, float, float]:
+    """Left, bottom, right, top in points of the file."""
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    raw.FPDFText_GetCharBox(text_page, index, left, right, bottom, top)
+    return left.value, bottom.value, right.value, top.value
+
+
+def _places(page: pdfium.PdfPage) -> Callable[[float, float], tuple[float, float]]:
+    """From points of the file to shares of the page as it is shown, rotated and cropped."""
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across, down = ctypes.c_int(), ctypes.c_int()
+        raw.FPDF_PageToDevice(page, 0, 0, _DEVICE, _DEVICE, 0, x, y, across, down)
+        return across.value / _DEVICE, down.value / _DEVICE
+
+    return place
+
+
+def _word(
+    letters: Sequence[tuple[str, tuple[float, float, float, float], float]],
+    place: Callable[[float, float], tuple[float, float]],
+) -> _Word:
+    boxes = [box for _, box, _ in letters]
+    one = place(min(box[0] for box in boxes), min(box[1] for box in boxes))
+    other = place(max(box[2] for box in boxes), max(box[3] for box in boxes))
+    (left, right), (top, bottom) = sorted((one[0], other[0])), sorted((one[1], other[1]))
+    size = max(size for _, _, size in letters)
+    return _Word("".join(letter for letter, _, _ in letters), left, top, right, bottom, size)
+
+
+def _height(text_page: pdfium.PdfTextPage, index: int) -> float:
+    """Of the line that a letter is set in, in points: what the file calls its size may be stretched."""
+    box = raw.FS_RECTF()
+    raw.FPDFText_GetLooseCharBox(text_page, index, box)
+    return float(max(abs(box.top - box.bottom), abs(box.right - box.left) / 3))
+
+
+def _shown(page: pdfium.PdfPage, limits: ReadingLimits) -> NDArray[np.uint8] | None:
+    """The page in grey levels, shape (rows, columns); None where it is too large to be drawn."""
+    scale = LOOK_DPI / 72
+    if page.get_width() * page.get_height() * scale * scale > limits.render_pixels_max:
+        return None
+    try:
+        bitmap = page.render(scale=scale, grayscale=True, may_draw_forms=False)
+    except ValueError:
+        return None  # a page without a size
+    try:
+        return np.array(bitmap.to_numpy(), dtype=np.uint8).reshape(bitmap.height, bitmap.width)
+    finally:
+        bitmap.close()
+
+
+def _divided(
+    lines: Sequence[Sequence[_Word]], shown: NDArray[np.uint8] | None
+) -> tuple[list[list[_Word]], int, int]:
+    """Lines of words that are seen; how many are not, and how many stand beside the page."""
+    visible, hidden, off_page = [], 0, 0
+    for line in lines:
+        seen = []
+        for word in line:
+            if word.right <= 0 or word.left >= 1 or word.bottom <= 0 or word.top >= 1:
+                off_page += 1
+            elif shown is not None and not _leaves_trace(word, shown):
+                hidden += 1
+            else:
+                seen.append(word)
+        if seen:
+            visible.append(seen)
+    return visible, hidden, off_page
+
+
+def _leaves_trace(word: _Word, shown: NDArray[np.uint8]) -> bool:
+    if word.size < POINTS_MIN:
+        return False
+    rows, columns = shown.shape
+    top, bottom = int(max(word.top, 0) * rows), int(min(word.bottom, 1) * rows) + 1
+    left, right = int(max(word.left, 0) * columns), int(min(word.right, 1) * columns) + 1
+    region = shown[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
+    return bool(region.size) and int(region.max()) - int(region.min()) >= TRACE_LEVELS
+
+
+def _line(words: Sequence[_Word], width: float) -> PlacedLine:
+    left, right = max(min(word.left for word in words), 0.0), min(max(word.right for word in words), 1.0)
+    top, bottom = max(min(word.top for word in words), 0.0), min(max(word.bottom for word in words), 1.0)
+    return PlacedLine(
+        _text(words, width),
+        left,
+        top,
+        max(right, left + 1e-6),
+        max(bottom, top + 1e-6),
+        max(word.size for word in words),
+    )
+
+
+def _text(words: Sequence[_Word], width: float) -> str:
+    """With a tab between the cells of a row; `width` of the page in points."""
+    parts = [words[0].text]
+    for word, after in itertools.pairwise(words):
+        apart = (after.left - word.right) * width > GAP_OF_CELLS * word.size
+        parts += ["\t" if apart else " ", after.text]
+    return "".join(parts)
+
+
+def hidden_findings(number: int, page: PdfPage) -> Iterator[DocumentFinding]:
+    """What a reviewer must know of a page."""
+    if page.hidden:
+        yield DocumentFinding(
+            "hidden-text",
+            f"Page {number} has {page.hidden} words that a reader does not see. They were left out.",
+            number,
+        )
+    if page.off_page:
+        yield DocumentFinding(
+            "text-off-page",
+            f"Page {number} has {page.off_page} words beside the page. They were left out.",
+            number,
+        )
+
+
+def page_pixels(page: pdfium.PdfPage, width: int, limits: ReadingLimits, *, grey: bool) -> NDArray[np.uint8]:
+    """The page as it is shown, `width` pixels wide: shape (rows, columns) in grey, (rows, columns, 3) in RGB. Raises
+    UnreadableDocument where it would be too large."""
+    scale = width / max(page.get_width(), 1.0)
+    if width * page.get_height() * scale > limits.render_pixels_max:
+        raise too_large("The page is too large to be drawn.")
+    bitmap = page.render(scale=scale, grayscale=grey, rev_byteorder=True)
+    try:
+        pixels = np.array(bitmap.to_numpy(), dtype=np.uint8)
+        return pixels.reshape(bitmap.height, bitmap.width) if grey else pixels[:, :, :3]
+    finally:
+        bitmap.close()
