@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -308,4 +308,5 @@ def description_fingerprint(description: ImageDescription) -> str:
 
 
 def _fields(description: ImageDescription) -> dict[str, Any]:
-    return asdict(description) | {"metadata": dict(description.metadata)}
+    fields = {name: getattr(description, name) for name in ImageDescription.__slots__}
+    return fields | {"metadata": dict(description.metadata)}

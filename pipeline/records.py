@@ -138,11 +138,14 @@ class ImageReference:
     def fingerprint(self) -> str:
         """SHA-256 over every field. One that lies elsewhere is another: what is stored says where the original is. By
         which folder it was found makes no other."""
-        fields = asdict(self) | {"inside": ""}
+        fields = self._fields() | {"inside": ""}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def of_json(cls, text: str) -> ImageReference:

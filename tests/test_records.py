@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import EVERYTHING, AccessScope, Filters
+from pipeline.records import EVERYTHING, AccessScope, Filters, ImageReference
 
 SOME = st.none() | st.frozensets(st.sampled_from(["a", "b", "c"]))
 SCOPES = st.builds(AccessScope, SOME, SOME)
@@ -34,3 +34,10 @@ def test_a_note_without_a_domain_is_nobodys_but_of_those_who_see_all_domains() -
     assert EVERYTHING.admits(None, "p")
     assert not AccessScope(domains=frozenset({"a", ""})).admits(None, "p")
     assert not AccessScope(domains=frozenset({"a", ""})).admits("", "p")
+
+
+def test_an_images_fingerprint_stays() -> None:
+    """Another one would have every stored image read again."""
+    reference = ImageReference("/films/a.png", "0" * 64, "png", "a.png", "p1", {"findings": ("mass",)})
+    assert ImageReference.of_json(reference.as_json()).fingerprint() == reference.fingerprint()
+    assert reference.fingerprint() == "a92aeadc1123afa3c9b63635cbed134a7040ea8b49b833a776b705aa5198a484"

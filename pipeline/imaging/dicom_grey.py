@@ -24,6 +24,7 @@ from pipeline.imaging.rendering import (
     WindowFunction,
     apply_window,
     count_levels,
+    look_up,
     require_contrast,
     stand_in_window,
 )
@@ -138,10 +139,12 @@ def render_grey(
     """Stored values, shape (rows, columns), as `header` wants them shown, or through another `window`. Raises
     UnreadableImage for an empty frame, unless `empty_too`: one of many may well be."""
     _require_low_bits(header)
-    if stored.min() == stored.max() and empty_too:
+    least, most = stored.min(), stored.max()
+    if least == most and empty_too:
         return Rendering(np.zeros(stored.shape, dtype=np.uint8), window)
-    require_contrast(stored)
-    low, high = int(stored.min()), int(stored.max())
+    if least == most:
+        require_contrast(stored)
+    low, high = int(least), int(most)
     if high - low >= _TABLE_SPAN_MAX:
         levels, places, counts = np.unique(stored, return_inverse=True, return_counts=True)
         shown, window = _levels(levels, lambda: counts, header, window)
@@ -149,7 +152,7 @@ def render_grey(
         places = _less(stored, low)
         levels = np.arange(low, high + 1, dtype=np.int64)
         shown, window = _levels(levels, lambda: count_levels(places, levels.size), header, window)
-    pixels = shown[places]
+    pixels = look_up(shown, places)
     if not empty_too:
         require_contrast(pixels)
     return Rendering(pixels, window)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pipeline.errors import UnreadableImage
 from pipeline.imaging.limits import ImageLimits, too_large
@@ -37,6 +37,10 @@ class ImageMetadata:
     report_id: str = ""
     encounter_id: str = ""
     domain: str = ""
+
+    def said(self) -> dict[str, Any]:
+        """What it says, by the name of the field."""
+        return {name: value for name in self.__slots__ if (value := getattr(self, name))}
 
 
 @dataclass(frozen=True, slots=True)

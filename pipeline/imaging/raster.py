@@ -22,6 +22,7 @@ from pipeline.imaging.rendering import (
     apply_window,
     count_levels,
     grey_where_equal,
+    look_up,
     require_contrast,
     require_shades,
     stand_in_window,
@@ -102,7 +103,7 @@ def _sixteen_bits(image: Image.Image, window: tuple[float, float] | None) -> Ren
     stored = np.asarray(image).astype(np.uint16)
     levels = np.arange(2**16)
     window = window or stand_in_window(levels, count_levels(stored, levels.size))
-    return Rendering(apply_window(levels, window, "LINEAR_EXACT")[stored], window)
+    return Rendering(look_up(apply_window(levels, window, "LINEAR_EXACT"), stored), window)
 
 
 def _eight_bits(image: Image.Image) -> Rendering:

@@ -24,6 +24,9 @@ TAIL_SHARE = 0.005
 ASPECT_MAX = 20.0
 """A pixel that is more than so much longer than wide is a wrong header, not a scanner."""
 
+_ROWS_SKIPPED = 32
+_ROWS_AT_ONCE = 64
+
 _ASPECT_TOLERANCE = 0.01
 
 
@@ -94,6 +97,18 @@ def count_levels(places: NDArray[Any], size: int) -> NDArray[Any]:
     return counts
 
 
+def look_up(table: NDArray[np.uint8], places: NDArray[Any]) -> NDArray[np.uint8]:
+    """What `table` has at each of `places`, which all lie in it: numpy's own look-up, some rows at a time. At once it
+    makes eight bytes of every place first, which takes twice as long."""
+    found = np.empty(places.shape, dtype=np.uint8)
+    for start in range(0, len(places), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        np.take(
+            table, places[rows], out=found[rows], mode="clip"
+        )  # "raise" makes a copy of what it writes into
+    return found
+
+
 def require_contrast(values: NDArray[Any]) -> None:
     """Raises UnreadableImage where all values are one, or there is none."""
     if values.size == 0 or values.min() == values.max():
@@ -105,15 +120,19 @@ def require_contrast(values: NDArray[Any]) -> None:
 
 
 def require_shades(values: NDArray[Any], shades_min: int = 9) -> None:
-    """Raises UnreadableImage where an image that says nothing of its kind has so few values that it is a mask."""
-    eight_bits = values.dtype == np.uint8
-    shades = np.count_nonzero(np.bincount(values.ravel())) if eight_bits else np.unique(values).size
-    if shades < shades_min:
+    """Raises UnreadableImage where an image that says nothing of its kind has so few values that it is a mask. Of a
+    film every thirty-second row has enough of them."""
+    if _shades(values[::_ROWS_SKIPPED]) < shades_min and _shades(values) < shades_min:
         raise UnreadableImage(
             f"The image has fewer than {shades_min} different values: it is a mask or a drawing.",
             remedy="Leave it out; index the image that it was drawn on.",
             kind="mask",
         )
+
+
+def _shades(values: NDArray[Any]) -> int:
+    eight_bits = values.dtype == np.uint8
+    return int(np.count_nonzero(np.bincount(values.ravel()))) if eight_bits else np.unique(values).size
 
 
 def square_pixels(pixels: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline.errors import UnreadableImage
 from pipeline.imaging.limits import ImageLimits
+from pipeline.imaging.rendering import look_up
 from tests.imaging.samples import SIZE, decoded, grey, picture, png_header, slope
 
 COLOURS = np.stack([grey(), 255 - grey(), grey() // 2], axis=-1)
@@ -100,6 +101,22 @@ def _animated() -> bytes:
 )
 def test_what_is_refused(content: bytes, kind: str) -> None:
     assert kind_of(content) == kind
+
+
+def test_a_film_whose_shades_are_in_few_rows_is_no_mask() -> None:
+    shown = np.full((SIZE, SIZE), 7, np.uint8)
+    shown[40, :9] = range(9)
+    assert (pixels_of(picture(shown)) == shown).all()
+    shown[40, :2] = 7
+    assert kind_of(picture(shown)) == "mask"
+
+
+@pytest.mark.parametrize("rows", [1, 64, 65, 200])
+def test_values_are_looked_up_in_every_row(rows: int) -> None:
+    drawn = np.random.default_rng(rows)
+    table = drawn.integers(0, 256, 4096).astype(np.uint8)
+    places = drawn.integers(0, 4096, (rows, 7)).astype(np.uint16)
+    assert (look_up(table, places) == table[places]).all()
 
 
 def test_limits_are_judged_by_the_header() -> None:

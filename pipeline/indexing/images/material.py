@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -312,9 +312,9 @@ def settings_in_words(*settings: Any) -> str:
 
 def _has_values(reference: ImageReference) -> bool:
     """Whether more is said of the image than its folders say."""
-    folders = asdict(of_folders(reference.path))
+    folders = of_folders(reference.path)
     said = {**reference.given, "patient_id": reference.patient_id}
-    return any(value and folders.get(name) != value for name, value in said.items())
+    return any(value and getattr(folders, name, None) != value for name, value in said.items())
 
 
 def _says_more(description: ImageDescription, given: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class ImageSources:
         """A later file of refused bytes is told by itself: the flow knows the first one."""
         inside = source.inside or ""
         path = str((source.path or Path()).absolute())
-        said = {name: value for name, value in asdict(self.tables.about(path)).items() if value}
+        said = self.tables.about(path).said()
         if (error := self._disputed(path, digest) or self._undated(path, said)) is not None:
             if digest in self._refused:
                 return _refused(source, digest, error)

@@ -268,5 +268,5 @@ def of_folders(path: str) -> ImageMetadata:
 
 
 def _with_defaults(said: ImageMetadata, defaults: ImageMetadata) -> ImageMetadata:
-    missing = {name: value for name, value in asdict(defaults).items() if value and not getattr(said, name)}
-    return replace(said, **missing)
+    missing = {name: value for name, value in defaults.said().items() if not getattr(said, name)}
+    return replace(said, **missing) if missing else said
