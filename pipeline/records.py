@@ -23,6 +23,28 @@ Vector: TypeAlias = NDArray[np.float32]
 
 TextKind: TypeAlias = Literal["query", "passage"]
 
+LIBRARY_PREFIX = "library:"
+"""How the id of a library document begins in the store of notes. No note may have such an id."""
+
+NO_PATIENT = LIBRARY_PREFIX
+"""The patient of what belongs to none: a library document. No note may have this patient, and no one is called so."""
+
+
+def library_id(version_id: str) -> str:
+    """What the store of notes calls a version of a library document."""
+    return LIBRARY_PREFIX + version_id
+
+
+def is_of_library(resource_id: str) -> bool:
+    """Whether what the store calls so is a library document and not a note."""
+    return resource_id.startswith(LIBRARY_PREFIX)
+
+
+def patient_in_words(patient_id: str) -> str:
+    """Whose something is, for people: "patient D2N006", or "the library"."""
+    return "the library" if patient_id == NO_PATIENT else f"patient {patient_id}"
+
+
 TEXT_CONTENT_CHARACTERS_MAX = 10_000
 """How much of a note the store keeps in `TextContent`, the column that is shown. Searching covers the whole note."""
 
@@ -289,7 +311,8 @@ class AccessScope:
     """Which notes a person may see at all. Not a wish like `Filters`: whatever is outside does not exist for them.
 
     None: no restriction on that field. An empty set admits nothing. Both must hold. A note without a domain, or with
-    a blank one, is admitted only where domains are not restricted.
+    a blank one, is admitted only where domains are not restricted. What is of no patient is admitted by its domain
+    alone, to whoever may see any patient.
     """
 
     domains: frozenset[str] | None = None
@@ -302,8 +325,14 @@ class AccessScope:
     def admits(self, domain: str | None, patient_id: str) -> bool:
         """Whether a note of this domain and patient is inside."""
         return (self.domains is None or (bool(domain) and domain in self.domains)) and (
-            self.patient_ids is None or patient_id in self.patient_ids
+            self.patient_ids is None or patient_id in self.admitted_patients
         )
+
+    @property
+    def admitted_patients(self) -> frozenset[str]:
+        """Those of a restricted scope, and `NO_PATIENT` with any of them."""
+        patients = self.patient_ids or frozenset()
+        return patients | {NO_PATIENT} if patients else patients
 
     def covers(self, other: AccessScope) -> bool:
         """Whether every note that `other` could admit is inside, whatever notes there are."""
@@ -344,7 +373,9 @@ class Filters:
     @property
     def admitted_patients(self) -> Collection[str] | None:
         """The patients whose notes may be seen, none at all where it is empty; None: every patient."""
-        return _narrowed(self.scope.patient_ids, self.patient_ids)
+        if self.scope.patient_ids is None or self.patient_ids:
+            return _narrowed(self.scope.patient_ids, self.patient_ids)
+        return self.scope.admitted_patients
 
     @property
     def admitted_domains(self) -> Collection[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import EVERYTHING, AccessScope, Filters, ImageReference
+from pipeline.records import EVERYTHING, NO_PATIENT, AccessScope, Filters, ImageReference
 
 SOME = st.none() | st.frozensets(st.sampled_from(["a", "b", "c"]))
 SCOPES = st.builds(AccessScope, SOME, SOME)
@@ -16,7 +16,9 @@ def test_a_scope_covers_another_where_it_admits_all_that_the_other_does(
     wide: AccessScope, narrow: AccessScope
 ) -> None:
     # "d" stands for whatever no set names.
-    pairs = [(domain, patient) for domain in ("a", "b", "c", "d") for patient in ("a", "b", "c", "d")]
+    pairs = [
+        (domain, patient) for domain in ("a", "b", "c", "d") for patient in ("a", "b", "c", "d", NO_PATIENT)
+    ]
     admits_all = all(wide.admits(*pair) for pair in pairs if narrow.admits(*pair))
     assert wide.covers(narrow) == admits_all
 
@@ -25,7 +27,8 @@ def test_a_scope_covers_another_where_it_admits_all_that_the_other_does(
 def test_a_wish_never_widens(scope: AccessScope, wished: set[str]) -> None:
     filters = Filters(patient_ids=tuple(sorted(wished)), scope=scope)
     if scope.patient_ids is not None:
-        assert set(filters.admitted_patients or ()) <= scope.patient_ids
+        of_none = set() if wished or not scope.patient_ids else {NO_PATIENT}
+        assert set(filters.admitted_patients or ()) <= scope.patient_ids | of_none
         assert filters.admitted_patients is not None
     assert filters.empty == (not wished and scope == EVERYTHING)
 

@@ -39,7 +39,7 @@ from pipeline.answering.questions.understood_parts import (
 from pipeline.errors import BadRequest
 from pipeline.patients import FEMALE, MALE, NamePart
 from pipeline.ports import Embedder, Store
-from pipeline.records import AccessScope, Filters, Question, UnderstoodPart
+from pipeline.records import NO_PATIENT, AccessScope, Filters, Question, UnderstoodPart
 from pipeline.text.person_names.names import is_doubtful
 from pipeline.text.person_names.question_names import lone_names, words_of
 from pipeline.text.vocabulary import RELATIVES
@@ -291,7 +291,7 @@ def _whose(question: Question) -> str:
 
 def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, ...]:
     """The patients an answer is about: those that its question was limited to, else those of the notes it quotes."""
-    return tuple(limited_to) or tuple(sorted(set(cited)))
+    return tuple(limited_to) or tuple(sorted(set(cited) - {NO_PATIENT}))
 
 
 def names_someone_else(question: Question, patient: str, store: Store, embedder: Embedder) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 
 from pipeline.images import is_image
-from pipeline.records import Hit, Prompt
+from pipeline.records import Hit, Prompt, patient_in_words
 
 PROMPTS = Path(__file__).parent / "prompts"
 CURRENT = "answer-v1"
@@ -94,7 +94,7 @@ def source_line(hit: Hit) -> str:
     kind = "image" if is_image(hit) else "note"
     parts = [
         f"{kind} {hit.resource_id}",
-        f"patient {hit.patient_id}",
+        patient_in_words(hit.patient_id),
         hit.document_type,
         hit.date or "undated",
     ]

@@ -30,6 +30,7 @@ from pipeline.records import (
     Retrieved,
     UnderstoodPart,
     Verified,
+    patient_in_words,
 )
 
 FOUND_BY = {
@@ -143,7 +144,7 @@ def _print_why_nothing(answer: Answer) -> None:
 def print_citation(citation: Citation) -> None:
     line = Text(f"  [{citation.number}] ", style="bold")
     line.append(
-        f"{citation.resource_id}  patient {citation.patient_id}  {citation.document_type}  "
+        f"{citation.resource_id}  {patient_in_words(citation.patient_id)}  {citation.document_type}  "
         f"{citation.date or 'undated'}  similarity {citation.similarity:.2f}  {in_words(citation.locator)}",
         style="dim",
     )

@@ -14,13 +14,15 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from pipeline.config import IndexingSettings
+from pipeline.library.pages import PAGE_BREAK, has_pages
+from pipeline.locators import PageBox
 from pipeline.patients import SourcePatient
 from pipeline.ports import Embedder, text_tokens_max
-from pipeline.records import Chunk, Document, EmbeddingSpace, original_span
+from pipeline.records import Chunk, Document, EmbeddingSpace, is_of_library, original_span
 from pipeline.text.cleaning import CleanText, clean
 from pipeline.text.sentences import sentence_spans
 from pipeline.text.structure.outline import outline
@@ -60,7 +62,8 @@ class Chunker:
     settings: IndexingSettings
 
     def split(self, document: Document) -> list[Chunk]:
-        return chunk_document(
+        cut = chunk_pages if is_of_library(document.resource_id) else chunk_document
+        return cut(
             document,
             count_tokens=self.embedder.count_tokens,
             tokens_max=passage_tokens_max(self.embedder, self.settings),
@@ -117,6 +120,37 @@ def chunk_document(document: Document, *, count_tokens: CountTokens, tokens_max:
         piece for unit in units for piece in _fit(unit, cleaned.text, count_tokens, rooms[unit.section])
     ]
     return list(_chunks(document.resource_id, cleaned, _pack(fitting, rooms, tokens_max)))
+
+
+def chunk_pages(document: Document, *, count_tokens: CountTokens, tokens_max: int) -> list[Chunk]:
+    """The same of a library document, in which `PAGE_BREAK` parts the pages: no passage crosses one, and each says on
+    which page it stands, where the document has pages. Where on the page is read from what was read of the file."""
+    found: list[Chunk] = []
+    start = 0
+    for number, text in enumerate(document.text_content.split(PAGE_BREAK), start=1):
+        page = replace(document, resource_id=f"{document.resource_id}#{number}", text_content=text)
+        region = PageBox(number, 0, 0, 1, 1) if has_pages(document) else None
+        found += [
+            _moved(chunk, document.resource_id, len(found) + place, start, region)
+            for place, chunk in enumerate(
+                chunk_document(page, count_tokens=count_tokens, tokens_max=tokens_max)
+            )
+        ]
+        start += len(text) + len(PAGE_BREAK)
+    return found
+
+
+def _moved(chunk: Chunk, resource_id: str, ordinal: int, by: int, region: PageBox | None) -> Chunk:
+    offsets = chunk.offsets and tuple((place, original + by) for place, original in chunk.offsets)
+    return replace(
+        chunk,
+        resource_id=resource_id,
+        ordinal=ordinal,
+        start=chunk.start + by,
+        end=chunk.end + by,
+        offsets=offsets,
+        region=region,
+    )
 
 
 def _rooms(units: list[Unit], tokens_max: int, count_tokens: CountTokens) -> dict[str | None, int]:

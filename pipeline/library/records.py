@@ -23,19 +23,6 @@ DocumentState: TypeAlias = Literal[
 `read` is the end of a document that is not of its domain's topic: kept and listed, until somebody decides otherwise.
 """
 
-LIBRARY_PREFIX = "library:"
-"""How the id of a library document begins in the store of notes. No note may have such an id."""
-
-
-def library_id(version_id: str) -> str:
-    """What the store of notes calls a version."""
-    return LIBRARY_PREFIX + version_id
-
-
-def is_of_library(resource_id: str) -> bool:
-    """Whether what the store calls so is a library document and not a note."""
-    return resource_id.startswith(LIBRARY_PREFIX)
-
 
 @dataclass(frozen=True, slots=True)
 class TextBox:

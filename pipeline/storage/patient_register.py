@@ -25,7 +25,7 @@ from pipeline.patients import (
     SourcePatient,
     in_order,
 )
-from pipeline.records import Document
+from pipeline.records import NO_PATIENT, Document
 from pipeline.text.patients.note_patient import facts_of_note
 from pipeline.text.patients.person_name import forms, name_words, sound
 from pipeline.text.person_names.names import GENERATIONS, PARTICLES, TITLES, keys
@@ -61,7 +61,7 @@ class NoteEntries:
 
     @classmethod
     def of(cls, document: Document) -> NoteEntries:
-        facts = facts_of_note(document)
+        facts = () if document.patient_id == NO_PATIENT else facts_of_note(document)
         names = dict.fromkeys(fact.name for fact in facts if fact.name is not None)
         entries = dict.fromkeys(entry for name in names for entry in _entries(name))
         return cls(facts, tuple(entries))

@@ -26,6 +26,7 @@ from pipeline.locators import Characters, ImageRegion, PageBox
 from pipeline.ports import Store
 from pipeline.records import (
     EVERYTHING,
+    NO_PATIENT,
     AccessScope,
     Chunk,
     Document,
@@ -903,6 +904,52 @@ class StoreContract:
         expected = [f"{name}/0" for name in admitted]
         assert found(ward, axis(0), 10, filters) == expected
         assert sorted(worded(ward, "finding", 10, filters)) == expected
+
+    @pytest.mark.parametrize(
+        ("filters", "admitted"),
+        [
+            (Filters(), {"n1/0", "n2/0", "library:g/0", "library:h/0"}),
+            (Filters(scope=AccessScope(None, frozenset({"p1"}))), {"n1/0", "library:g/0", "library:h/0"}),
+            (Filters(scope=AccessScope(frozenset({"pain"}), frozenset({"p1"}))), {"library:g/0"}),
+            (Filters(scope=AccessScope(frozenset({"pain"}), frozenset())), set()),
+            (Filters(patient_ids=("p1",)), {"n1/0"}),
+            (Filters(patient_ids=("p1",), scope=AccessScope(None, frozenset({"p1", "p2"}))), {"n1/0"}),
+            (Filters(domains=("heart",), scope=AccessScope(None, frozenset({"p1"}))), {"library:h/0"}),
+        ],
+        ids=[
+            "all",
+            "a patient",
+            "patient and domain",
+            "no patient",
+            "wished",
+            "wished in a scope",
+            "wished domain",
+        ],
+    )
+    def test_a_library_document_is_seen_by_its_domain_and_is_nobodys(
+        self, store: Store, filters: Filters, admitted: set[str]
+    ) -> None:
+        store.upsert(
+            [
+                note("n1", ("finding", axis(0)), patient_id="p1", domain="ward"),
+                note("n2", ("finding", axis(0)), patient_id="p2", domain="ward"),
+                note("library:g", ("finding", axis(0)), patient_id=NO_PATIENT, domain="pain"),
+                note("library:h", ("finding", axis(0)), patient_id=NO_PATIENT, domain="heart"),
+            ]
+        )
+        assert set(found(store, axis(0), 10, filters)) == admitted
+        assert set(worded(store, "finding", 10, filters)) == admitted
+        assert {each for each, *_ in chunks_with(store, [["finding"]], filters)} == admitted
+        if not filters.patient_ids and not filters.domains:
+            seen = {each.partition("/")[0] for each in admitted}
+            assert store.counts(filters.scope) == StoreCounts(len(seen), len(admitted))
+            patients = {each.replace("n", "p") for each in seen if each.startswith("n")}
+            assert set(store.values("patient_id", filters.scope)) == patients
+            assert {each.patient_id for each in store.patients(filters.scope)} == patients
+            assert {each.patient_id for each in store.patients_beginning("", filters.scope)} == patients
+            assert store.patients_beginning("libr", filters.scope) == []
+        assert store.patients(filters.scope, ids=[NO_PATIENT]) == []
+        assert store.notes_of(NO_PATIENT, filters.scope) == []
 
     def test_a_scope_of_20000_patients(self, ward: Store) -> None:
         patients = frozenset({"p2", *(f"patient, {number}'s" for number in range(20_000))})

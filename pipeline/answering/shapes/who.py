@@ -28,7 +28,7 @@ from pipeline.answering.shapes.reply import (
 )
 from pipeline.answering.shapes.said import HAS, RANK, AskedThing, Said, said_in
 from pipeline.call_context import cancellation
-from pipeline.records import ChunkOfPatient, Hit
+from pipeline.records import NO_PATIENT, ChunkOfPatient, Hit
 from pipeline.text.structure.assertion import AssertionKind
 from pipeline.text.terms.finding import Finding
 from pipeline.text.terms.spelling import nearest_known
@@ -357,7 +357,7 @@ def _waiting(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, list[
     found = asked.store.chunks_with(thing.search_terms, asked.question.filters, limit=FOUND_MAX)
     by_patient: dict[str, list[ChunkOfPatient]] = {}
     for each in found:
-        if period.admits(each.date):
+        if period.admits(each.date) and each.patient_id != NO_PATIENT:
             by_patient.setdefault(each.patient_id, []).append(each)
     return by_patient, len(found) < FOUND_MAX
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.backends.embedded import rows
 from pipeline.patients import RegisteredPatient
-from pipeline.records import AccessScope, Document, Filters, NoteHead
+from pipeline.records import NO_PATIENT, AccessScope, Document, Filters, NoteHead
 from pipeline.storage.named_sql import Statements
 from pipeline.storage.patient_register import (
     FACTS_READ_MAX,
@@ -160,5 +160,8 @@ def _execute(
     connection: sqlite3.Connection, statement: str, scope: AccessScope, values: Mapping[str, object]
 ) -> list[rows.Row]:
     admitted = rows.filter_values(Filters(scope=scope))
-    conditions = " AND ".join(getattr(_SQL, f"admit_{name}") for name in admitted) or "TRUE"
-    return connection.execute(statement.replace("{filters}", conditions), {**admitted, **values}).fetchall()
+    conditions = " AND ".join(
+        [_SQL.admit_patients_alone, *(getattr(_SQL, f"admit_{name}") for name in admitted)]
+    )
+    bound = {**admitted, **values, "no_patient": NO_PATIENT}
+    return connection.execute(statement.replace("{filters}", conditions), bound).fetchall()

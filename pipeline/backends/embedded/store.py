@@ -62,6 +62,7 @@ from pipeline.logs import LOGGER
 from pipeline.patients import NamePart, RegisteredPatient
 from pipeline.records import (
     EVERYTHING,
+    NO_PATIENT,
     AccessScope,
     ChunkOfPatient,
     Document,
@@ -427,6 +428,8 @@ class EmbeddedStore:
             return []  # SQLite would look only at what stands before it
         bound = rows.filter_values(Filters(scope=scope))
         conditions = [getattr(_SQL, f"admit_{name}") for name in bound] or ["TRUE"]
+        if field == "patient_id":
+            bound, conditions = {**bound, "no_patient": NO_PATIENT}, [*conditions, _SQL.admit_patients_alone]
         statement = (
             _SQL.values_admitted.replace("{filters}", " AND ".join(conditions))
             .replace("{beginning}", _SQL.value_begins if beginning else "TRUE")

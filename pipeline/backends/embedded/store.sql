@@ -415,6 +415,10 @@ SELECT COUNT(*) FROM ClinicalNoteSigns WHERE NoteRowID IN (SELECT RowID FROM Cli
 -- name: admit_patient_ids
 PatientID IN (SELECT value FROM json_each(:patient_ids))
 
+-- name: admit_patients_alone
+-- Not what belongs to no patient.
+PatientID <> :no_patient
+
 -- name: admit_document_types
 DocumentType IN (SELECT value FROM json_each(:document_types))
 

@@ -13,7 +13,7 @@ from pipeline.backends.iris.connections import PARAMETERS_MAX, Session, SqlRow, 
 from pipeline.backends.iris.rows import document_of, note_head_of, optional, text_of
 from pipeline.backends.iris.search import admissions
 from pipeline.patients import RegisteredPatient
-from pipeline.records import AccessScope, Document, Filters, NoteHead
+from pipeline.records import NO_PATIENT, AccessScope, Document, Filters, NoteHead
 from pipeline.storage.patient_register import (
     FACTS_READ_MAX,
     NEAR_READ_MAX,
@@ -91,13 +91,16 @@ def patients_after(session: Session, scope: AccessScope, after: str, limit: int)
         for conditions, values in admissions(session, Filters(scope=scope))
         for row in session.rows("ids_of_patients", values, admitted=_all(conditions, given))
     }
-    return patients_by_id(session, sorted(found for found in ids if found > after)[:limit], scope)
+    return patients_by_id(
+        session, sorted(found for found in ids - {NO_PATIENT} if found > after)[:limit], scope
+    )
 
 
 def patients_by_id(session: Session, ids: Sequence[str], scope: AccessScope) -> list[RegisteredPatient]:
-    if not ids:
+    persons = tuple(each for each in ids if each != NO_PATIENT)
+    if not persons:
         return []
-    filters = Filters(patient_ids=tuple(ids), scope=scope)
+    filters = Filters(patient_ids=persons, scope=scope)
     return registered(_notes(session, filters), _facts(session, filters))
 
 
@@ -130,7 +133,9 @@ def patients_beginning(
         values += [f"%{form}%" for forms in name.others for form in _padded(forms)]
         rows = _in_scope(session, "patients_with_words", conditions, values, scope)
         found |= {text_of(row[0]) for row in rows}
-    return patients_by_id(session, sorted(each for each in found if each > after)[:limit], scope)
+    return patients_by_id(
+        session, sorted(each for each in found - {NO_PATIENT} if each > after)[:limit], scope
+    )
 
 
 def _ids_beginning(session: Session, typed: str, scope: AccessScope) -> Iterator[str]:
@@ -142,6 +147,8 @@ def _ids_beginning(session: Session, typed: str, scope: AccessScope) -> Iterator
 
 
 def notes_of(session: Session, patient_id: str, scope: AccessScope, skip: int, limit: int) -> list[NoteHead]:
+    if patient_id == NO_PATIENT:
+        return []
     filters = Filters(patient_ids=(patient_id,), scope=scope)
     heads = [
         note_head_of(row)

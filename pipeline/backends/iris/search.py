@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pipeline.backends.iris.connections import PARAMETERS_MAX, Session, SqlRow, SqlValue, lists_of, marks_of
 from pipeline.backends.iris.rows import WORDS_MAX, bm25, score, text_of
 from pipeline.ports import SearchPlan
-from pipeline.records import AccessScope, Filters, Match, NoteField
+from pipeline.records import NO_PATIENT, AccessScope, Filters, Match, NoteField
 from pipeline.text.periods import Period
 
 # What these trade is time and how much of the index's recall is used, never the number of rows. Their values follow
@@ -204,10 +204,11 @@ def note_values(
     for conditions, values in admissions(session, Filters(scope=scope)):
         admitted = " AND ".join([*([conditions] if conditions else []), *wanted])
         bound = [*values, beginning] if beginning else values
-        # One more, for the blank that is left out.
-        rows = session.rows(f"values_{field}", bound, k=str(int(limit) + 1), admitted=admitted)
+        # Two more, for the blank and for what is of no patient, which are left out.
+        rows = session.rows(f"values_{field}", bound, k=str(int(limit) + 2), admitted=admitted)
         found |= {text_of(row[0]) for row in rows}
-    return sorted(value for value in found if value)[:limit]
+    left_out = {"", NO_PATIENT} if field == "patient_id" else {""}
+    return sorted(found - left_out)[:limit]
 
 
 def _counted(session: Session, name: str, admissions: Iterable[tuple[str, list[SqlValue]]]) -> int:

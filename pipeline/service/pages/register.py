@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
 from pipeline.patients import RegisteredPatient
-from pipeline.records import AccessScope
+from pipeline.records import AccessScope, patient_in_words
 from pipeline.service.access.policy import Principal
 from pipeline.service.api.patients import read_patient
 from pipeline.service.dependencies import Services
@@ -41,7 +41,7 @@ def names_with_ids(services: Services, scope: AccessScope, patient_ids: Collecti
 
 def _name(patient_id: str, name: str | None, often: Mapping[str, int]) -> str:
     if name is None:
-        return f"patient {patient_id}"
+        return patient_in_words(patient_id)
     tells_apart = " " in name and often[name.casefold()] == 1
     return name if tells_apart else f"{name}, patient {patient_id}"
 
