@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.errors import BadRequest, DomainUnknown, LibraryError, VersionUnknown
 from pipeline.library import metadata as fields
+from pipeline.library.domains import require_domain
 from pipeline.library.records import (
     DocumentFinding,
     DocumentMetadata,
@@ -48,8 +49,6 @@ from pipeline.storage.sqlite import Database, storage_errors
 SELF = "chartwell"
 """Who decides what no person does."""
 WHY_CHARACTERS_MAX = 1000
-DOMAIN_CHARACTERS_MAX = 400
-"""As a domain of notes."""
 VERSIONS_AT_ONCE = 500
 
 FOR_PERSONS: frozenset[FindingCode] = frozenset(
@@ -102,7 +101,7 @@ class LibraryCatalogue:
 
     def put_domain(self, domain: LibraryDomain) -> None:
         """Make a domain, or change the one of that name. Raises BadRequest for a name that no domain can have."""
-        _require_domain(domain)
+        require_domain(domain)
         with self._change() as connection:
             connection.execute(_SQL.put_domain, asdict(domain))
 
@@ -140,9 +139,11 @@ class LibraryCatalogue:
         """Take in a file whose original is safe. The same bytes again change nothing, whatever has become of them: what
         was withdrawn stays withdrawn; only what could not be read is read again.
 
-        Raises DomainUnknown, and VersionUnknown where the document that it supersedes is not in the domain.
+        Raises DomainUnknown, VersionUnknown where the document that it supersedes is not in the domain, and BadRequest
+        for metadata that no document has.
         """
         self.domain(upload.domain, domains)
+        fields.require_valid(upload.metadata)
         version_id = version_id_of(upload.domain, upload.content_hash)
         with self._change() as connection:
             known = self.version(version_id)
@@ -161,7 +162,7 @@ class LibraryCatalogue:
             if newest is None:
                 raise _unknown(document_id)
             number = newest + 1
-        at = self._at()
+        at, file_name = self._at(), fields.file_name_shown(upload.file_name)
         connection.execute(
             _SQL.add_version,
             {
@@ -170,12 +171,12 @@ class LibraryCatalogue:
                 "number": number,
                 "content_hash": upload.content_hash,
                 "domain": upload.domain,
-                "file_name": upload.file_name,
+                "file_name": file_name,
                 "size": upload.size,
                 "at": at,
                 "by": upload.by,
                 "metadata": json.dumps(fields.as_record(upload.metadata)),
-                "words": _words(upload.metadata, upload.file_name),
+                "words": _words(upload.metadata, file_name),
             },
         )
         self._tell(connection, version_id, upload.domain, None, "uploaded", upload.by, "", at)
@@ -190,13 +191,15 @@ class LibraryCatalogue:
         """A file was read: it waits for approval, stays `read` where it is not of its domain's topic, or is approved
         where its domain approves by itself and no person must look first. One that was read already stays as it is.
 
-        Raises VersionUnknown.
+        Raises VersionUnknown, and ValueError where another file was read.
         """
         with self._change() as connection:
             held = self._there(version_id)
+            if document.content_hash != held.content_hash:
+                raise ValueError(f"what was read is not the file of version {version_id}")
             if held.state != "uploaded":
                 return held
-            metadata = fields.filled(held.metadata, document.metadata)
+            metadata = fields.filled(held.metadata, fields.cleaned(document.metadata))
             connection.execute(
                 _SQL.set_read,
                 {
@@ -220,11 +223,19 @@ class LibraryCatalogue:
         """From `read` to a reviewer, or past one."""
         relevance = read.relevance
         sure = relevance is None or (relevance.verdict == "relevant" and not relevance.by_model)
-        seen = sure and not any(finding.code in FOR_PERSONS for finding in read.findings)
-        if seen and self.domain(read.domain).approves_itself:
+        clear = sure and not any(finding.code in FOR_PERSONS for finding in read.findings)
+        if clear and self.domain(read.domain).approves_itself and not self._is_doubted(read):
             self._approve(connection, read, SELF, "The domain approves by itself.")
         else:
             self._move(connection, read, "waiting", SELF, "")
+
+    def _is_doubted(self, read: LibraryVersion) -> bool:
+        """Whether these bytes were put out of use before, also where the version was removed since, or another document
+        has nearly the same text: which of the two counts is for a person to say."""
+        if self._rows(_SQL.was_put_out_of_use, (read.version_id,)):
+            return True
+        like = [self.version(each.version_id) for each in read.near_duplicates]
+        return any(other is not None and other.document_id != read.document_id for other in like)
 
     def record_unreadable(self, version_id: str, refused: ReadingRefusal) -> LibraryVersion:
         """A file could not be read. One that was read meanwhile stays as it is. Raises VersionUnknown."""
@@ -363,7 +374,7 @@ class LibraryCatalogue:
         }
         return [_version(row) for row in self._named(_SQL.versions, parameters)]
 
-    def every(self, query: LibraryQuery, domains: Domains = None) -> Iterator[LibraryVersion]:
+    def every(self, query: LibraryQuery = EVERY_VERSION, domains: Domains = None) -> Iterator[LibraryVersion]:
         """All that the query admits, page by page: what changes meanwhile is given as it is then."""
         after = ""
         while page := self.versions(query, domains, after=after):
@@ -411,6 +422,13 @@ class LibraryCatalogue:
         return int(self._rows(_SQL.revision, ())[0][0])
 
     # --- the ground
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Nobody else adds, changes or removes a version for as long as the block lasts; what is changed in it is one
+        transaction."""
+        with self._transaction():
+            yield
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -532,30 +550,14 @@ def _unknown(version_id: str) -> VersionUnknown:
     )
 
 
-def _require_domain(domain: LibraryDomain) -> None:
-    name = domain.name
-    if (
-        not name.strip()
-        or name != name.strip()
-        or len(name) > DOMAIN_CHARACTERS_MAX
-        or not name.isprintable()
-    ):
-        raise BadRequest(
-            f"A domain's name has 1 to {DOMAIN_CHARACTERS_MAX} characters that are shown, and no blank at its ends.",
-            remedy="Choose another name.",
-        )
-    if domain.retention_days is not None and domain.retention_days < 1:
-        raise BadRequest(
-            "A domain keeps its documents for a day at least.", remedy="Give whole days, or none."
-        )
-
-
 def _require_decidable(version_ids: Sequence[str], why: str) -> None:
     if not 0 < len(version_ids) <= VERSIONS_AT_ONCE:
         raise BadRequest(
             f"{len(version_ids)} documents cannot be decided about at once.",
             remedy=f"Name 1 to {VERSIONS_AT_ONCE}.",
         )
+    if any(fields.is_hidden(each) for each in why if each not in "\n\t"):
+        raise BadRequest("A reason has characters that are not shown.", remedy="Type it again.")
     if len(why) > WHY_CHARACTERS_MAX:
         raise BadRequest(
             f"A reason has at most {WHY_CHARACTERS_MAX} characters.", remedy="Say it in fewer words."

@@ -167,6 +167,10 @@ SELECT Number, VersionID, Domain, Before, After, By, Why, At FROM LibraryDecisio
 WHERE VersionID = :version_id AND (:domains IS NULL OR Domain IN (SELECT value FROM json_each(:domains)))
 ORDER BY Number
 
+-- name: was_put_out_of_use
+SELECT 1 FROM LibraryDecisions
+WHERE VersionID = ? AND After IN ('rejected', 'superseded', 'withdrawn') LIMIT 1
+
 -- name: unaudited
 SELECT Number, VersionID, Domain, Before, After, By, Why, At FROM LibraryDecisions
 WHERE Audited = 0 ORDER BY Number LIMIT ?

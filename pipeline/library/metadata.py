@@ -24,6 +24,9 @@ TEXT_CHARACTERS_MAX: Mapping[str, int] = {
 }
 VALUES_MAX = 50
 VALUE_CHARACTERS_MAX = 200
+FILE_NAME_CHARACTERS_MAX = 255
+NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+"""Categories of Unicode: controls, bidi overrides and joiners, halves of pairs, private and unassigned ones."""
 
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")  # BCP 47, as far as documents need it
@@ -34,6 +37,43 @@ def correct(metadata: DocumentMetadata, changes: Mapping[str, Any], origin: str)
     checked: dict[str, Any] = {name: _checked(name, value) for name, value in changes.items()}
     origins = {**metadata.origins, **dict.fromkeys(checked, origin)}
     return replace(metadata, **checked, origins=origins)
+
+
+def require_valid(given: DocumentMetadata) -> None:
+    """Raises BadRequest, naming the field, where a person gave what no document has."""
+    for name in _CHECKS:
+        if value := getattr(given, name):
+            _checked(name, value)
+
+
+def cleaned(found: DocumentMetadata) -> DocumentMetadata:
+    """What a file says of itself, as far as documents can have it: cut to length, without what is not shown. A date or
+    a language that is none is left out: whoever made the file wrote what they liked."""
+    texts = {name: shown(getattr(found, name))[:most].strip() for name, most in TEXT_CHARACTERS_MAX.items()}
+    values = {
+        name: tuple(dict.fromkeys(filter(None, map(_short, getattr(found, name)))))[:VALUES_MAX]
+        for name in ("authors", "tags")
+    }
+    date = found.date if found.date and _is_date(found.date) else None
+    language = found.language if _is_language(found.language) else ""
+    return replace(found, **texts, **values, date=date, language=language)  # type: ignore[arg-type]  # by name
+
+
+def shown(text: str) -> str:
+    """On one line, without characters that are not shown."""
+    words = ("".join(each for each in word if not is_hidden(each)) for word in text.split())
+    return " ".join(filter(None, words))
+
+
+def is_hidden(character: str) -> bool:
+    """Whether it leaves no mark on a page, or moves the others about."""
+    return unicodedata.category(character) in NOT_SHOWN
+
+
+def file_name_shown(name: str) -> str:
+    """The last part of a file's name, as it can be shown in a list; its ending is kept where it is too long."""
+    last = shown(re.split(r"[/\\]", name)[-1])
+    return last[-FILE_NAME_CHARACTERS_MAX:] or "document"
 
 
 def filled(given: DocumentMetadata, found: DocumentMetadata) -> DocumentMetadata:
@@ -103,11 +143,19 @@ def _is_date(value: str) -> bool:
 def _language(name: str, value: object) -> str:
     if value == "":
         return ""
-    if not isinstance(value, str) or not _LANGUAGE.fullmatch(value) or len(value) > 35:
+    if not isinstance(value, str) or not _is_language(value):
         raise BadRequest(
             f"The {name} of a document is not a language tag.", remedy='Write it as "en" or "pt-BR".'
         )
     return value
+
+
+def _is_language(value: str) -> bool:
+    return len(value) <= 35 and _LANGUAGE.fullmatch(value) is not None
+
+
+def _short(text: str) -> str:
+    return shown(text)[:VALUE_CHARACTERS_MAX].strip()
 
 
 def _visible(name: str, value: object, most: int) -> str:
@@ -116,7 +164,7 @@ def _visible(name: str, value: object, most: int) -> str:
             f"The {name} of a document is a text of {most} characters at most.", remedy="Shorten it."
         )
     text = " ".join(value.split())
-    if any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Co", "Cn") for each in text):
+    if any(map(is_hidden, text)):
         raise BadRequest(
             f"The {name} of a document has characters that are not shown.", remedy="Type it again."
         )

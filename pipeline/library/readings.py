@@ -36,18 +36,22 @@ class Readings:
         with storage_errors(place):
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor, arriving = tempfile.mkstemp(prefix=".arriving-", dir=place.parent)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(arriving).replace(place)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(arriving).replace(place)
+            finally:
+                Path(arriving).unlink(missing_ok=True)
 
     def of(self, content_hash: str) -> LibraryDocument | None:
-        """None where there is none, or none that this release can read."""
+        """None where there is none, none that this release can read, or where another file's lies in its place."""
         place = self._path(content_hash)
         try:
             content = gzip.decompress(place.read_bytes())
-            return of_record(json.loads(content))
+            document = of_record(json.loads(content))
+            return document if document.content_hash == content_hash else None
         except FileNotFoundError:
             return None
         except (gzip.BadGzipFile, EOFError, zlib.error, ValueError, KeyError, TypeError):

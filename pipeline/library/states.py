@@ -27,7 +27,7 @@ _IN_WORDS: Mapping[DocumentState, str] = {
     "waiting": "waits for approval",
     "approved": "is approved",
     "rejected": "is rejected",
-    "superseded": "is superseded by a newer version",
+    "superseded": "is superseded by another version",
     "withdrawn": "is withdrawn",
 }
 

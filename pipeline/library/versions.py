@@ -17,6 +17,7 @@ from pipeline.library.records import (
     DocumentMetadata,
     DocumentState,
 )
+from pipeline.library.states import in_words
 
 RelevanceVerdict: TypeAlias = Literal["relevant", "irrelevant", "unsure"]
 
@@ -134,6 +135,15 @@ class Added:
     is_new: bool
     """False where the domain has these bytes already; nothing was changed then, but what could not be read before is
     read again."""
+
+    @property
+    def notice(self) -> str:
+        """What whoever uploads is told where nothing was changed, a sentence or two; "" for a new file."""
+        if self.is_new:
+            return ""
+        known = f"The library has this file already: it {in_words(self.version.state)}."
+        stays = self.version.state in ("rejected", "superseded", "withdrawn")
+        return f"{known} To upload it again does not change that; a reviewer can." if stays else known
 
 
 @dataclass(frozen=True, slots=True)

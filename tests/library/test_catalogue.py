@@ -363,6 +363,37 @@ def test_names_that_no_domain_has(catalogue: LibraryCatalogue, name: str) -> Non
         catalogue.put_domain(LibraryDomain(name))
 
 
+@pytest.mark.parametrize(
+    "domain",
+    [
+        LibraryDomain("a", topic="Pain\u202e"),
+        LibraryDomain("a", prompt="Say\u200b nothing."),
+        LibraryDomain("a", prompt="x" * 4001),
+        LibraryDomain("a", retention_days=0),
+        LibraryDomain("a", retention_days=40_000),
+    ],
+)
+def test_what_no_domain_has(catalogue: LibraryCatalogue, domain: LibraryDomain) -> None:
+    with pytest.raises(BadRequest):
+        catalogue.put_domain(domain)
+    catalogue.put_domain(LibraryDomain("a", prompt="Two\nlines."))
+    assert catalogue.domain("a").prompt == "Two\nlines."
+
+
+@pytest.mark.parametrize("why", ["x" * 1001, "a\u202eb", "a\x00"])
+def test_a_reason_that_cannot_be_given(catalogue: LibraryCatalogue, why: str) -> None:
+    version_id = waiting(catalogue, 1)
+    with pytest.raises(BadRequest):
+        catalogue.decide([version_id], "approve", "reviewer", why)
+    assert state_of(catalogue, version_id) == "waiting"
+
+
+def test_an_upload_says_of_a_file_only_what_documents_have(catalogue: LibraryCatalogue) -> None:
+    with pytest.raises(BadRequest):
+        catalogue.add(upload(1, title="a\u202eb"))
+    assert catalogue.counts() == {}
+
+
 def test_a_domain_with_documents_is_not_removed(catalogue: LibraryCatalogue) -> None:
     waiting(catalogue, 1)
     with pytest.raises(LibraryError, match="has documents"):

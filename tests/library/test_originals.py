@@ -24,6 +24,10 @@ BYTES = b"%PDF-1.7 not really"
 HASH = hashlib.sha256(BYTES).hexdigest()
 
 
+def originals_of(data_dir: Path) -> OriginalFolder:
+    return OriginalFolder(data_dir / "library" / "originals")
+
+
 class Broken(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         if self.tell() >= 8:
@@ -98,6 +102,17 @@ def test_a_reading_comes_back_as_it_was(tmp_path: Path) -> None:
     assert readings.of(HASH) is None
 
 
+def test_the_reading_of_another_file_counts_as_none(tmp_path: Path) -> None:
+    readings = Readings(tmp_path)
+    readings.keep(WHOLE)
+    (path,) = tmp_path.rglob("*.gz")
+    other = hashlib.sha256(b"other").hexdigest()
+    place = tmp_path / other[:2] / f"{other}.json.gz"
+    place.parent.mkdir()
+    path.rename(place)
+    assert readings.of(other) is None
+
+
 @pytest.mark.parametrize("cut", [0, 10, -1])
 def test_a_damaged_reading_counts_as_none(tmp_path: Path, cut: int) -> None:
     readings = Readings(tmp_path)
@@ -113,7 +128,7 @@ def test_an_original_without_a_document_is_collected(tmp_path: Path) -> None:
         kept, _ = library.originals.keep(io.BytesIO(b"kept"))
         library.catalogue.add(Upload(kept, "kept.txt", 4, "pain", "librarian"))
         left, _ = library.originals.keep(io.BytesIO(b"left by a crash"))
-        made = library.originals.path(left).stat().st_mtime
+        made = originals_of(tmp_path).path(left).stat().st_mtime
         assert library.collect(made + 60) == 0
         assert library.collect(made + ARRIVING_SECONDS + 60) == 1
         assert list(library.originals.hashes()) == [kept]
