@@ -80,7 +80,11 @@ def m0001_first(connection: sqlite3.Connection) -> None:
         connection.execute(getattr(_SQL, name))
 
 
-_VERSIONS = SqliteVersions("library", Upgrades(m0001_first, first=0))
+def m0002_signatures(connection: sqlite3.Connection) -> None:
+    connection.execute(_SQL.create_signatures)
+
+
+_VERSIONS = SqliteVersions("library", Upgrades(m0001_first, m0002_signatures, first=0))
 
 
 def utc_now() -> dt.datetime:
@@ -236,6 +240,16 @@ class LibraryCatalogue:
             return True
         like = [self.version(each.version_id) for each in read.near_duplicates]
         return any(other is not None and other.document_id != read.document_id for other in like)
+
+    def keep_signature(self, version_id: str, signature: bytes) -> None:
+        """What stands for a version's text where near duplicates are looked for. Raises VersionUnknown."""
+        with self._transaction() as connection:
+            self._there(version_id)
+            connection.execute(_SQL.keep_signature, {"version_id": version_id, "signature": signature})
+
+    def signatures_beside(self, version_id: str) -> list[tuple[str, str, bytes]]:
+        """(version id, content hash, signature) of the other versions of the same domain, in whichever state."""
+        return self._rows(_SQL.signatures_beside, {"version_id": version_id})
 
     def record_unreadable(self, version_id: str, refused: ReadingRefusal) -> LibraryVersion:
         """A file could not be read. One that was read meanwhile stays as it is. Raises VersionUnknown."""

@@ -73,6 +73,12 @@ CREATE TABLE LibraryRevision (Only INTEGER PRIMARY KEY CHECK (Only = 1), Revisio
 -- name: first_revision
 INSERT INTO LibraryRevision VALUES (1, 0)
 
+-- name: create_signatures
+CREATE TABLE LibrarySignatures (
+    VersionID TEXT PRIMARY KEY REFERENCES LibraryVersions ON DELETE CASCADE,
+    Signature BLOB NOT NULL
+)
+
 -- name: raise_revision
 UPDATE LibraryRevision SET Revision = Revision + 1
 
@@ -136,6 +142,17 @@ SELECT 1 FROM LibraryVersions WHERE ContentHash = ? LIMIT 1
 UPDATE LibraryVersions SET State = :state, SourceFormat = :source_format, Pages = :pages, Metadata = :metadata,
     Findings = :findings, Relevance = :relevance, NearDuplicates = :near_duplicates, Refusal = NULL, Words = :words
 WHERE VersionID = :version_id
+
+-- name: keep_signature
+INSERT INTO LibrarySignatures (VersionID, Signature) VALUES (:version_id, :signature)
+ON CONFLICT (VersionID) DO UPDATE SET Signature = :signature
+
+-- name: signatures_beside
+SELECT Other.VersionID, Other.ContentHash, Signature
+FROM LibraryVersions Own
+JOIN LibraryVersions Other ON Other.Domain = Own.Domain AND Other.VersionID <> Own.VersionID
+JOIN LibrarySignatures ON LibrarySignatures.VersionID = Other.VersionID
+WHERE Own.VersionID = :version_id ORDER BY Other.VersionID
 
 -- name: set_unreadable
 UPDATE LibraryVersions SET State = 'unreadable', Refusal = :refusal WHERE VersionID = :version_id

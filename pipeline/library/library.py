@@ -14,10 +14,19 @@ from typing import BinaryIO
 
 from pipeline.errors import StoreUnavailable
 from pipeline.library.catalogue import SELF, Domains, LibraryCatalogue
+from pipeline.library.near_duplicates import (
+    ESTIMATE_MARGIN,
+    LIKE_FROM,
+    Shingles,
+    estimates,
+    likeness,
+    shingles,
+    signature,
+)
 from pipeline.library.originals import OriginalFolder, OriginalStore
 from pipeline.library.readings import Readings
-from pipeline.library.records import NO_METADATA, DocumentMetadata
-from pipeline.library.versions import Added, Upload
+from pipeline.library.records import NO_METADATA, DocumentMetadata, LibraryDocument
+from pipeline.library.versions import Added, NearDuplicate, Upload
 from pipeline.storage.sqlite import Database
 
 LIBRARY_FOLDER = "library"
@@ -26,6 +35,8 @@ ARRIVING_SECONDS = 24 * 3600.0
 """No upload takes longer. What is younger may still be on its way to its row."""
 PAST_RETENTION = "Its domain keeps documents no longer."
 ATTEMPTS_MAX = 5
+NEAR_DUPLICATES_MAX = 10
+"""Told of one document."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,33 @@ class Library:
         the same bytes in between. Raises as LibraryCatalogue.add."""
         with self.catalogue.exclusive():
             return self.catalogue.add(upload, domains) if self.originals.has(upload.content_hash) else None
+
+    def near_duplicates(self, version_id: str, document: LibraryDocument) -> tuple[NearDuplicate, ...]:
+        """Versions of the same domain with nearly the same text, the most alike first, earlier versions of the same
+        document among them. From now on this one is found as well: of two that are read at the same time, one at
+        least is told of the other.
+
+        Raises VersionUnknown.
+        """
+        own = shingles(document.pages)
+        own_signature = signature(own)
+        if not own_signature:
+            return ()
+        self.catalogue.keep_signature(version_id, own_signature)
+        beside = self.catalogue.signatures_beside(version_id)
+        guesses = estimates(own_signature, [each for _, _, each in beside])
+        found = [
+            NearDuplicate(other, self._likeness(own, content_hash, guess))
+            for (other, content_hash, _), guess in zip(beside, guesses, strict=True)
+            if guess >= LIKE_FROM - ESTIMATE_MARGIN
+        ]
+        like = sorted((each for each in found if each.likeness >= LIKE_FROM), key=lambda each: -each.likeness)
+        return tuple(like[:NEAR_DUPLICATES_MAX])
+
+    def _likeness(self, own: Shingles, content_hash: str, guess: float) -> float:
+        """Counted; by the estimate, and never as the same, where the other's reading is not there."""
+        other = self.readings.of(content_hash)
+        return min(guess, 0.99) if other is None else likeness(own, shingles(other.pages))
 
     def remove(self, version_id: str, by: str, why: str, domains: Domains = None) -> None:
         """Forget a version, and its original with what was read of it where no other version has the same bytes.
