@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import sys
@@ -17,6 +16,7 @@ import typer
 
 from pipeline import logs
 from pipeline.commands.console import EXIT_SOME_REJECTED, command_line, errors_as_exit_codes, out
+from pipeline.commands.host_user import host_user
 from pipeline.config import Settings, load_settings
 from pipeline.errors import BadRequest, InputMissing
 from pipeline.reembedding.live_answering import ServingAnswering
@@ -140,11 +140,7 @@ def _opened(settings: Settings) -> Iterator[State]:
 
 
 def _me() -> SystemActor:
-    """The user logged in on this host."""
-    try:
-        return on_host(getpass.getuser())
-    except (KeyError, OSError):  # an account without a name, as in some containers
-        return on_host(f"uid {os.getuid()}")
+    return on_host(host_user())
 
 
 def _lines(path: Path) -> Iterator[str]:

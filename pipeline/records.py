@@ -179,6 +179,9 @@ StagedMaterial: TypeAlias = Document | ImageReference
 
 MaterialKind: TypeAlias = Literal["notes", "images"]
 
+RunKind: TypeAlias = MaterialKind | Literal["documents"]
+"""What a run is about, as messages call it. Library documents go the way of notes."""
+
 
 @dataclass(frozen=True, slots=True)
 class NoteHead:

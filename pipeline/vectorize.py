@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
@@ -26,28 +26,27 @@ from pipeline.commands.console import (
     err,
     errors_as_exit_codes,
     out,
-    stop_requests,
 )
 from pipeline.commands.index_inputs import require_one_taken, require_outside
-from pipeline.commands.progress import observer_for
+from pipeline.commands.notes_indexing import open_indexing
 from pipeline.commands.reembed import migrate
+from pipeline.commands.vectorize_documents import documents
 from pipeline.commands.vectorize_images import images, verify_images
 from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import serving_settings, writing
 from pipeline.errors import InputUnusable
 from pipeline.indexing.dry_run import Survey, survey
-from pipeline.indexing.flow import Indexing, Observer, RunCounts
+from pipeline.indexing.flow import Indexing, RunCounts
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.staging import Stored
-from pipeline.indexing.validation import NO_PREFIXES, ValidNote, accept
+from pipeline.indexing.validation import ValidNote, accept
 from pipeline.locators import locator_record
 from pipeline.ports import Ledger
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources, source_name
 from pipeline.records import FailedNote, Filters, Hit, IndexReport, MaterialKind, Rejection, SourceRecord
-from pipeline.telemetry.setup import open_run_telemetry
 from pipeline.text.dates import DateOrder
 from pipeline.wiring import (
     Corpus,
@@ -62,6 +61,7 @@ from pipeline.wiring import (
 app = command_line(__doc__ or "")
 app.command()(migrate)
 app.command()(images)
+app.command()(documents)
 
 STANDARD_INPUT = "-"
 REJECTIONS_FILE = "rejected.jsonl"
@@ -173,7 +173,7 @@ def notes(
             _print_survey(found, json_output, rejections_file)
             _print_unfed(fields)
             return
-        with _indexing(
+        with open_indexing(
             settings,
             rejections_file,
             quiet=json_output,
@@ -318,7 +318,7 @@ def verify(
         settings = load_settings(stack=stack)
         logs.configure(settings.log_level)
         require_store(settings, ledger=True)
-        with _indexing(settings, None, quiet=json_output) as (indexing, corpus):
+        with open_indexing(settings, None, quiet=json_output) as (indexing, corpus):
             corpus.store.prepare(corpus.embedder.space)
             corpus.ledger.prepare()
             found = _reconciled(indexing, corpus, None if everything else sample)
@@ -442,41 +442,6 @@ def _settings(batch_size: int | None, date_order: DateOrder | None, stack: str |
     given = {"batch_size": batch_size, "date_order": date_order}
     given = {name: value for name, value in given.items() if value is not None}
     return load_settings(stack=stack, indexing=given) if given else load_settings(stack=stack)
-
-
-@contextmanager
-def _indexing(
-    settings: Settings,
-    rejections_file: Path | None,
-    *,
-    quiet: bool,
-    lines: bool = False,
-    retry_failed: bool = False,
-    prefixes: Prefixes = NO_PREFIXES,
-) -> Iterator[tuple[Indexing, Corpus]]:
-    with ExitStack() as stack:
-        stack.enter_context(writing(settings.data_dir))
-        corpus = stack.enter_context(open_corpus(settings))
-        telemetry = stack.enter_context(open_run_telemetry(settings))
-        rejections = stack.enter_context(RejectionLog(rejections_file))
-        shown = stack.enter_context(observer_for(err, settings.indexing.batch_size, quiet=quiet, lines=lines))
-        observer: Observer = stack.enter_context(telemetry.indexing(shown))
-        stop = stack.enter_context(stop_requests())
-        yield (
-            Indexing(
-                embedder=telemetry.embedder(corpus.embedder),
-                store=telemetry.store(corpus.store),
-                ledger=corpus.ledger,
-                settings=settings.indexing,
-                rejections=rejections,
-                observer=observer,
-                stop=stop,
-                retry_failed=retry_failed,
-                vector_cache=corpus.vector_cache,
-                prefixes=prefixes,
-            ),
-            corpus,
-        )
 
 
 def _survey(

@@ -35,6 +35,8 @@ from pipeline.telemetry.setup import SILENT, Telemetry
 
 if TYPE_CHECKING:
     from pipeline.imaging.reading_pool import ReadingPool
+    from pipeline.library.library import Library
+    from pipeline.library.reading.pool import DocumentReaders
 
 STORE_FILE = "chartwell.sqlite"
 LEDGER_FILE = "ledger.sqlite"
@@ -296,6 +298,25 @@ def _open_reading_pool(settings: Settings, side: int) -> Iterator[ReadingPool]:
     )
     with ReadingPool(options) as pool:
         yield pool
+
+
+@contextmanager
+def open_library(settings: Settings) -> Iterator[Library]:
+    """The library of documents, made where there is none."""
+    from pipeline.library import library
+
+    with library.open_library(settings.data_dir) as opened:
+        yield opened
+
+
+@contextmanager
+def open_document_readers(settings: Settings, processes: int = 1) -> Iterator[DocumentReaders]:
+    """So many processes that read documents. Raises SettingsInvalid where the libraries are missing."""
+    from pipeline.library.reading.options import DocumentReadingOptions
+    from pipeline.library.reading.pool import DocumentReaders
+
+    with DocumentReaders(DocumentReadingOptions(), processes=processes) as readers:
+        yield readers
 
 
 def ledger_is_there(database: Database, kind: MaterialKind = "notes") -> bool:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from pipeline.commands.console import counted, duration
 from pipeline.indexing.flow import Observer, RunCounts, SilentObserver
-from pipeline.records import MaterialKind
+from pipeline.records import RunKind
 
 PROGRESS_KEY = "progress"
 JSON_SECONDS = 0.25
@@ -29,7 +29,7 @@ def observer_for(
     *,
     quiet: bool,
     lines: bool = False,
-    kind: MaterialKind = "notes",
+    kind: RunKind = "notes",
     more: Callable[[], str] = str,
 ) -> Iterator[Observer]:
     """The observer that suits where the output goes. `lines`: a program reads them. `more`: what ends a line."""
@@ -54,7 +54,7 @@ def observer_for(
 class Pace:
     """Batches, rate and time left, from what waits and what has been done since the first batch."""
 
-    def __init__(self, batch_size: int, kind: MaterialKind = "notes", more: Callable[[], str] = str) -> None:
+    def __init__(self, batch_size: int, kind: RunKind = "notes", more: Callable[[], str] = str) -> None:
         self.batch = 0
         self.kind = kind
         self._batch_size = batch_size

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from pipeline.errors import InputUnusable
-from pipeline.records import ImageReference, MaterialKind, Rejection
+from pipeline.records import ImageReference, Rejection, RunKind
 
 OWNER_ONLY = 0o600
 
@@ -32,7 +32,7 @@ class RejectionLog:
     Each line is on its way to the disk when `write` returns, so a killed run leaves whole lines.
     """
 
-    def __init__(self, path: Path | None, kind: MaterialKind = "notes") -> None:
+    def __init__(self, path: Path | None, kind: RunKind = "notes") -> None:
         """`path` None counts only; of images the lines have the words of images. Raises InputUnusable where the file
         cannot be written."""
         self.path = path

@@ -27,6 +27,15 @@ WIDTH_MAX = 2400
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentFile:
+    """A file to be read."""
+
+    path: Path
+    suffix: str
+    """As it was called when it was handed in: decides between formats that are all text."""
+
+
+@dataclass(frozen=True, slots=True)
 class PageView:
     """A page that a person wants to see."""
 
@@ -63,9 +72,12 @@ class DocumentReaders:
         self._processes.stop()
         self._processes.end()
 
-    def read(self, path: Path) -> LibraryDocument:
-        """Raises UnreadableDocument for what is refused, hangs, or kills its reader twice."""
-        answer = self._answered(path)
+    def read(self, path: Path, file_name: str = "") -> LibraryDocument:
+        """`file_name`: as it was called when it was handed in, where that is not the name at `path`.
+
+        Raises UnreadableDocument for what is refused, hangs, or kills its reader twice.
+        """
+        answer = self._answered(DocumentFile(path, Path(file_name or path.name).suffix))
         if not isinstance(answer, LibraryDocument):
             raise TypeError(f"a process that reads documents answered with {type(answer).__name__}")
         return answer
@@ -77,7 +89,7 @@ class DocumentReaders:
             raise TypeError(f"a process that reads documents answered with {type(answer).__name__}")
         return answer
 
-    def _answered(self, task: Path | PageView) -> object:
+    def _answered(self, task: DocumentFile | PageView) -> object:
         answer = self._processes.answer(task)
         if isinstance(answer, ProcessEnd):
             raise _hung(self._limits.seconds_max) if answer.kind == "hung" else _died()
@@ -102,12 +114,14 @@ def _died() -> UnreadableDocument:
     )
 
 
-def _work(options: DocumentReadingOptions, task: Path | PageView) -> LibraryDocument | bytes:
+def _work(options: DocumentReadingOptions, task: DocumentFile | PageView) -> LibraryDocument | bytes:
     """In the process. Raises ChartwellError alone."""
     from pipeline.library.reading.reader import read_document
 
     try:
-        return _drawn(task, options) if isinstance(task, PageView) else read_document(task, options)
+        if isinstance(task, PageView):
+            return _drawn(task, options)
+        return read_document(task.path, options, suffix=task.suffix)
     except ChartwellError:
         raise
     except MemoryError:

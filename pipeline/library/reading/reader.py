@@ -28,6 +28,8 @@ from pipeline.library.records import (
     LibraryDocument,
 )
 
+AS_IT_IS = DocumentReadingOptions()
+
 SECOND_OPINIONS_MAX = 20
 """Pages of which pypdf is asked as well; it takes a quarter of a second for one."""
 
@@ -52,12 +54,17 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
 _HTML = (b"<!doctype html", b"<html", b"<head", b"<body")
 
 
-def read_document(path: Path, options: DocumentReadingOptions = DocumentReadingOptions()) -> LibraryDocument:  # noqa: B008
-    """Read one file. Raises UnreadableDocument where it is refused, InputMissing is for whoever opens it by name."""
+def read_document(
+    path: Path,
+    options: DocumentReadingOptions = AS_IT_IS,
+    *,
+    suffix: str | None = None,
+) -> LibraryDocument:
+    """Read one file. `suffix`: of its name, where it was another. Raises UnreadableDocument where it is refused."""
     size = path.stat().st_size
     options.limits.require_bytes(size)
     content = path.read_bytes()
-    source_format = format_of(content, path.suffix)
+    source_format = format_of(content, path.suffix if suffix is None else suffix)
     content_hash = hashlib.sha256(content).hexdigest()
     if source_format == "pdf":
         return _read_pdf(content, content_hash, options)
