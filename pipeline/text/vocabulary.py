@@ -95,17 +95,30 @@ _SAME = """
     mriscan : mri, mris, mri scans, mri scan, magnetic resonance imaging
     xray : xray, x ray, x rays, radiograph, radiographs, radiography, film, films, xrays
     ultrasound : us scan, ultrasound, ultrasonography, sonogram, sonography
-    copd : copd, chronic obstructive pulmonary disease
+    copd : copd, chronic obstructive pulmonary disease, chronic obstructive lung disease
+    sleepapnea : sleep apnea, sleep apnoea, sleep apneas
+    obstructive sleepapnea : osa, obstructive sleep apnea, obstructive sleep apnoea
+    apnea : apnea, apnoea
     gerd : gerd, gastroesophageal reflux disease, acid reflux disease, gastroesophageal reflux, gastro esophageal reflux
     gerd : acid reflux, reflux, reflux disease
     atrialfibrillation : afib, a fib, af, atrial fibrillation, atrial fib
-    urinarytractinfection : uti, utis, urinary tract infection
-    pulmonaryembolism : pe, pulmonary embolism, pulmonary embolus
+    urinarytractinfection : uti, utis, urinary tract infection, urinary tract infections, urinary infection
+    urinarytractinfection : bladder infection, bladder infections
+    pulmonaryembolism : pe, pulmonary embolism, pulmonary embolus, pulmonary emboli, pulmonary embolisms
     deepveinthrombosis : dvt, deep vein thrombosis, deep venous thrombosis
     costovertebral tender : cva tenderness, cva tender, cva angle tenderness, costovertebral angle tenderness
     stroke : cva, stroke, strokes, cerebrovascular accident
     contraceptive : birth control, contraceptive, contraceptives, contraception
-    chronickidneydisease : ckd, chronic kidney disease, chronic renal disease
+    chronickidneydisease : ckd, chronic kidney disease, chronic renal disease, chronic renal insufficiency
+    chronickidneydisease : chronic kidney insufficiency
+    endstagekidneydisease : esrd, eskd, end stage renal disease, end stage kidney disease
+    prostatichyperplasia : bph, benign prostatic hyperplasia, benign prostatic hypertrophy, prostatic hypertrophy
+    prostatichyperplasia : benign prostate hyperplasia
+    eczema : eczema, atopic dermatitis
+    appendectomy : appendectomy, appendicectomy
+    hiv : hiv, human immunodeficiency virus
+    depress major : mdd, major depressive disorder, major depression
+    anxious generalized : gad, generalized anxiety disorder, generalised anxiety disorder
     pneumothorax : pneumothorax, pneumothoraces, ptx
     intraocularpressure : iop, iops, intraocular pressure, intraocular pressures
     metastasis : metastasis, metastases, metastatic, mets
@@ -143,7 +156,7 @@ _SAME = """
     abdomen : abdomen, abdominal, belly, abd, abdo
     chest : chest, thoracic
     backpart : back
-    low backpart pain : lbp
+    low backpart pain : lbp, lumbago
     neck : neck
     arm : arm, arms, upper extremity, upper extremities, upper limb, upper limbs
     leg : leg, legs, lower extremity, lower extremities, lower limb, lower limbs
@@ -168,7 +181,7 @@ _SAME = """
     drink : drink, drinks, drinking, drank
     tumor : tumor, tumors, tumour, tumours
     cancer : cancer, cancers, cancerous
-    fracture : fracture, fractured, fractures, broken
+    fracture : fracture, fractured, fractures, broken, fx
     injure : injury, injured, injuries
     infect : infection, infected, infections, infectious
     inflame : inflammation, inflamed, inflammatory, inflammatories
@@ -212,7 +225,7 @@ _SAME = """
     excise : extracted, extraction, taken out
     biopsy : biopsy, biopsied, biopsies
     csection : c section, c sections, cesarean section, cesarean sections, caesarean section, cesarean, caesarean
-    csection : cesarean delivery, caesarean delivery
+    csection : cesarean delivery, caesarean delivery, lscs
     repair : repair, repaired, repairs
     kneearthroplasty : knee replacement, knee replacements, knee replaced, knee arthroplasty
     kneearthroplasty : knee joint replacement, tka, tkr

@@ -78,6 +78,11 @@ _AGE = re.compile(
     + r"(?![\w%/.])",
     re.IGNORECASE,
 )
+_MEASURE = re.compile(
+    r"\b(?:(?i:fever|temp\w*|score|fraction|level|count|index|grade|rate|dose|weight|weighs?|saturations?|sats)"
+    r"|(?!COPD|CKD|CHF|CAD|DM|MI|AF|HTN|GERD|OSA|HIV|MS|RA|PE|DVT|AFIB)[A-Z][A-Z0-9]{1,5}(?:-\d+)?)(?:\s+(?:is|was|of))?\s*\Z"
+)
+"""What stands before a figure that is no age: "an EF below 40", "a fever above 38"."""
 _IN_THEIR = re.compile(r"\bin (?:their|§['’]s)\s+(?P<one>[2-9]0)['’]?s\b", re.IGNORECASE)
 _OLDEST = 110
 _EQUALS = ("at least", "at most", ">=", "<=", "≥", "≤")
@@ -135,7 +140,9 @@ def _without_ages(asked: str) -> tuple[str, Ages | None]:
             found["over"] or found["under"] or found["two"] or found["plus"] or "older" in found.group()
         )
         before = asked[: found.start()]
-        measured = any(PATTERNS[kind].search(before) for kind in (ThingKind.VITAL, ThingKind.LABORATORY))
+        measured = any(
+            PATTERNS[kind].search(before) for kind in (ThingKind.VITAL, ThingKind.LABORATORY)
+        ) or _MEASURE.search(before)
         if compared and not measured and 0 < int(found["one"]) <= _OLDEST:
             return _joined(asked, found), _ages(found)
     return asked, None

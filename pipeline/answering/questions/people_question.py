@@ -28,7 +28,27 @@ _SHORTHAND = (
     (r"\bnkd?a\b", "no known drug allergies"),
 )
 """What says more in a question about patients than its words alone: "s/p hysterectomy" is had."""
-_ANY_SHORTHAND = re.compile("|".join(short for short, _ in _SHORTHAND))
+_SAME_QUESTION = (
+    (r"\b(?:have|has|had) or (?:(?:have|has|ever|previously)\s+)*(?:have|has|had)\b", "have had"),
+    (
+        r"^(?:(?:please|and)\s+)*who\s+(?:among|amongst|of|in)\s+(?:the|our|my|these|all)\s+(?:\w+\s+)?patients\b",
+        "who",
+    ),
+    (
+        r"\b(?:any|some) (?:kind|type|sort)s? of\s+(?=\w)|\s+of (?:any|either) (?:kind|type|sort)(?=[?.!\s]*$)",
+        " ",
+    ),
+    (
+        r"\s+(?:on|at) (?:the |physical |their )?(?:exam(?:ination)?|auscultation|palpation)(?=\s*[?.!]*\s*$)",
+        "",
+    ),
+    (
+        r"\b(?:has|have|had|with) (?:an?y? )?(?:relatives?|family members?) (?:with|who ha(?:s|ve|d)|having)\b",
+        "have family history of",
+    ),
+)
+"""Ways to ask that ask for no more than the plain one."""
+_ANY_SHORTHAND = re.compile("|".join(short for short, _ in (*_SHORTHAND, *_SAME_QUESTION)))
 """Looked for first, in small letters: most questions have none of it."""
 _PEOPLE = (
     r"(?:patients|(?<=which )patient|(?<=every )patient|(?<=any )patient|(?<=each )patient"
@@ -156,7 +176,24 @@ _VERBS = re.compile(
 
 _WHOSE_VALUE = re.compile(
     rf"^(?:(?:list|show|find|which|any|all|the|me|of|our)\s+)*(?:{_PEOPLE}\s+)?whose\s+(?P<what>[^,:;?§]{{2,40}}?)\s+(?:is|are|was"
-    r"|were)\s+(?:too\s+)?(?P<how>elevated|high|low|abnormal|raised|decreased|increased|normal)$",
+    r"|were)\s+(?:too\s+)?(?P<how>elevated|high|low|abnormal|raised|reduced|decreased|increased|normal)$",
+    re.IGNORECASE,
+)
+_HOW_MUCH = (
+    r"(?:[<>≥≤]=?|above|over|below|under|at least|at most|exactly"
+    r"|(?:greater|higher|more|lower|less|fewer) than(?: or equal to)?)"
+)
+_WHOSE_LIMIT = re.compile(
+    rf"^(?:(?:list|show|find|which|any|all|the|me|of|our)\s+)*(?:{_PEOPLE}\s+)?whose\s+"
+    r"(?:(?:last|latest|most recent|newest|current)\s+)?(?P<what>[^,:;?§]{2,40}?)\s+"
+    r"(?:(?P<now>is|are)|was|were|came (?:back|out)|measured|read|has been|reads)(?:\s+(?:at|as))?\s+"
+    rf"(?P<how>{_HOW_MUCH}\s*)?(?P<number>\d[\d.,/]*\s*[^\s?!]{{0,10}})$",
+    re.IGNORECASE,
+)
+_WHOSE_RELATIVE = re.compile(
+    rf"^(?:(?:list|show|find|which|any|all|the|me|of|our)\s+)*(?:{_PEOPLE}\s+)?whose\s+"
+    r"(?P<relative>mother|father|mom|dad|sister|brother|parents?|siblings?|relatives?|family)\s+(?:(?:also|ever)\s+)?"
+    r"(?:has|have|had|with|died (?:of|from)|suffer\w* from|was diagnosed with)\s+(?:an?\s+)?(?P<what>[^,:;?§]{2,60})$",
     re.IGNORECASE,
 )
 _SORTS = {
@@ -169,6 +206,10 @@ _SORTS = {
 _OF_A_SORT = re.compile(
     rf"^(?:(?:list|show|find|which|any|all|the|me|of|our)\s+)*(?P<sort>{'|'.join(_SORTS)})\s+(?:patients|people|adults)\s+"
     r"(?P<asked>(?:who|with|on|taking|without|that)\s.+)$",
+    re.IGNORECASE,
+)
+_TWO_SORTS = re.compile(
+    rf"\b(?:is|are)\s+(?:both\s+)?(?P<one>{'|'.join(_SORTS)})\s+and\s+(?P<other>{'|'.join(_SORTS)})$",
     re.IGNORECASE,
 )
 _IN_THE_FAMILY = re.compile(
@@ -210,6 +251,14 @@ def _by_value_or_sort(text: str) -> PeopleQuestion | None:
     """ "whose hemoglobin is low", "diabetic patients who smoke"."""
     if (value := _WHOSE_VALUE.match(text)) is not None:
         return PeopleQuestion(f"have {value['how']} {value['what']}")
+    if (limit := _WHOSE_LIMIT.match(text)) is not None:
+        verb = "have" if limit["now"] else "had"
+        return PeopleQuestion(f"{verb} {limit['what']} {limit['how'] or 'exactly '}{limit['number']}")
+    if (relative := _WHOSE_RELATIVE.match(text)) is not None:
+        return PeopleQuestion(f"have {relative['relative'].lower()} history of {relative['what']}")
+    if (two := _TWO_SORTS.search(text)) is not None:
+        sorts = [_SORTS[each.lower()] for each in two.groups()]
+        return PeopleQuestion(f"have {sorts[0]} and have {sorts[1]}")
     if (sort := _OF_A_SORT.match(text)) is not None:
         return PeopleQuestion(f"have {_SORTS[sort['sort'].lower()]} and {sort['asked']}")
     return None
@@ -218,7 +267,7 @@ def _by_value_or_sort(text: str) -> PeopleQuestion | None:
 def in_full(question: str) -> str:
     """The question with what charts abbreviate written out: "pts w/ h/o MI"."""
     if _ANY_SHORTHAND.search(question.casefold()) is not None:
-        for short, full in _SHORTHAND:
+        for short, full in (*_SHORTHAND, *_SAME_QUESTION):
             question = re.sub(short, full, question, flags=re.IGNORECASE)
     return spelled_out(question)
 

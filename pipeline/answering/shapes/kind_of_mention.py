@@ -18,7 +18,10 @@ from pipeline.text.terms.finding import Mention
 
 _REACTS = re.compile(
     r"allerg|intoleran|adverse (?:drug )?(?:reaction|effect)|anaphyla|\b(?:hyper)?sensitiv"
-    r"|\breact(?:s|ion|ed)? (?:to|with)\b|NKDA",
+    r"|\breact(?:s|ion|ed)? (?:to|with)\b|NKDA"
+    r"|\b(?:causes?|caused|gives?|gave|gets?|got|develop(?:s|ed)|broke out in)\b[^.;]{0,30}?"
+    r"\b(?:hives|rash|urticaria|angioedema|itching)\b"
+    r"|\b(?:hives|rash|urticaria|angioedema) (?:with|from|to|on|after)\b",
     re.IGNORECASE,
 )
 

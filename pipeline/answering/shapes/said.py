@@ -158,6 +158,7 @@ _TO_GIVE_UP = re.compile(
 )
 _NON = re.compile(r"\bnon-?\s?(?:[a-z]+[\s-])?\Z", re.IGNORECASE)
 """Before a habit, of one who has it not: "a non-cigarette smoker"."""
+_ABSTAINS = re.compile(r"\b(?:abstain\w*|refrain\w*|stay(?:ing)? away) from\b[^.;]*\Z", re.IGNORECASE)
 _K = AssertionKind
 HAS = (_K.PRESENT, _K.HISTORICAL)
 RANK = (_K.PRESENT, _K.HISTORICAL, _K.POSSIBLE, _K.PLANNED, _K.ABSENT, _K.FAMILY)
@@ -183,6 +184,8 @@ class AskedThing:
     """Whether it must be advised: "told to lose weight"."""
     is_problem_of_part: bool = False
     """Whether any problem of a part of the body is asked for: "rotator cuff problems"."""
+    relative: str = ""
+    """The one relative who must have it: "mother"; "" where it may be any."""
     now: bool = False
     """Whether what was and is no more does not count: a drug that is taken, a habit."""
 
@@ -221,6 +224,8 @@ class AskedThing:
         drugs = class_members(words_left, allergy=allergy)
         kind = ThingKind.MEDICATION if drugs and not allergy else plan.kind
         members = drugs or group_members(words_left)
+        if not members and (levels := _at_that_level(words_left)):
+            words_left, members = levels[0], levels
         finding = Finding(words_left, members)
         negated = plan.negated is not bool(none)
         unknown = finding.keys in _WORK or (len(finding.keys) == 1 and finding.keys[0] not in SPELLINGS)
@@ -241,6 +246,7 @@ class AskedThing:
             ordered,
             advised is not None,
             not members and _PROBLEM_OF_A_PART.search(words) is not None,
+            _one_relative(family),
             plan.kind is ThingKind.MEDICATION
             or (_is_habit(finding) and not _EVER.search(plan.text))
             or plan.time.order == "latest",
@@ -257,7 +263,20 @@ _ADVISED_TO = re.compile(
 _BEFORE_NOW = re.compile(
     r"(?:prior|previous|past)\s+(?!smok|drink|alcohol|tobacco|drug|us)(?=\w)", re.IGNORECASE
 )
-_FAMILY_OF = re.compile(r"(?:an? )?(?:positive )?family history of ", re.IGNORECASE)
+_FAMILY_OF = re.compile(
+    r"(?:an? )?(?:positive )?"
+    r"(?:family|(?P<relative>mother|father|mom|dad|sister|brother|parents?|siblings?|relatives?)) history of ",
+    re.IGNORECASE,
+)
+_CALLED = {
+    "mother": "mother|mom|mum|maternal history",
+    "father": "father|dad|paternal history",
+    "sister": "sisters?",
+    "brother": "brothers?",
+    "parent": "parents?|mother|father|mom|mum|dad",
+    "sibling": "siblings?|sisters?|brothers?",
+}
+_SAME_RELATIVE = {"mom": "mother", "dad": "father", "parents": "parent", "siblings": "sibling"}
 _FORMER = re.compile(
     r"(?:(?:former(?:ly)?|ex|past|previous(?:ly)?)[\s-]+|(?:quit|stopped|gave up|used to|discontinued|came off)"
     r"\s+(?:taking\s+)?)(?=\w)",
@@ -294,6 +313,28 @@ def _without_order(words: str) -> tuple[str, bool]:
     words = _SENT_TO.sub("referred to", words)
     left = _ORDERED.sub("", words)
     return (left, True) if left and left != words else (_DONE.sub("", words), False)
+
+
+_LEVELS = (("low", "reduced", "decreased", "diminished"), ("high", "elevated", "raised", "increased"))
+"""Words for one direction, of which the first may name an illness: "high blood pressure"."""
+
+
+def _at_that_level(words: str) -> tuple[str, ...]:
+    """ "low ejection fraction", and its other words, of "reduced ejection fraction"; empty where that is an illness."""
+    level, _, measure = words.lower().partition(" ")
+    same = next((each for each in _LEVELS if level in each), ())
+    if not measure or _IS_ILLNESS.search(measure) is not None:
+        return ()
+    return tuple(f"{each} {measure}" for each in same)
+
+
+_IS_ILLNESS = re.compile(r"\b(?:pressure|bp|back|neck|cholesterol|lipids?|risk|fever)\b", re.IGNORECASE)
+
+
+def _one_relative(family: re.Match[str] | None) -> str:
+    said = (family["relative"] or "").lower() if family else ""
+    said = _SAME_RELATIVE.get(said, said)
+    return said if said in _CALLED else ""
 
 
 def _wanted(*, negated: bool, of_family: bool, former: bool) -> AssertionKind:
@@ -444,11 +485,21 @@ def _in_its_words(said: AssertionKind, thing: AskedThing, before: str, sentence:
     """How it is said where the words before it, of whatever kind it is, say it otherwise."""
     if said is _K.FAMILY and _NO_RELATIVE.search(before):
         return _K.ABSENT
+    if (
+        said is _K.FAMILY
+        and thing.relative
+        and not re.search(rf"\b(?:{_CALLED[thing.relative]})\b", sentence, re.I)
+    ):
+        return _K.POSSIBLE
     if said is _K.ABSENT and thing.is_done and _OF_ANOTHER_CLAUSE.search(before):
         return _K.PRESENT
     if _is_near(said, thing, before, sentence):
         return _K.POSSIBLE
     return _of_habit(before, sentence) if said in HAS and thing.is_habit else said
+
+
+def _names(relative: str, sentence: str) -> bool:
+    return re.search(rf"\b(?:{_CALLED[relative]})\b", sentence, re.IGNORECASE) is not None
 
 
 def _as_advised(said: AssertionKind, sentence: str) -> AssertionKind:
@@ -506,6 +557,8 @@ def _of_habit(before: str, sentence: str) -> AssertionKind:
     """How a habit is said that is not denied: whoever has "a history of smoking" may still smoke."""
     if _NON.search(before):
         return _K.ABSENT
+    if _ABSTAINS.search(before):
+        return _K.PLANNED
     given_up = _GIVEN_UP.search(sentence) and not _TO_GIVE_UP.search(sentence)
     return _K.HISTORICAL if given_up else _K.PRESENT
 

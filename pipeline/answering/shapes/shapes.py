@@ -16,6 +16,7 @@ from pipeline.answering.shapes.reply import ShapeAnswerer
 from pipeline.answering.shapes.single_fact import SingleFact
 from pipeline.answering.shapes.stated import Stated
 from pipeline.answering.shapes.who import Who
+from pipeline.answering.shapes.who_by_value import WhoByValue
 
 SHAPES: tuple[ShapeAnswerer, ...] = (
     AtATime(),
@@ -27,6 +28,7 @@ SHAPES: tuple[ShapeAnswerer, ...] = (
     NamedSection(),
     SectionList(),
     VisitSummary(),
+    WhoByValue(),
     Who(),
     VisitCount(),
     Stated(),

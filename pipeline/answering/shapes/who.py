@@ -286,7 +286,7 @@ def _all_of(asked: PlannedQuestion, read: Sequence[_Read], group: _Group) -> Rep
     if not lines:
         return _half_known(read) or (NOT_STATED if complete else None)
     what = _all_called([each.thing for each in wanted], [each.thing for each in without])
-    lead = Counted(len(lines), partial(_counted, what=what, whole=_whole(asked.plan, complete)))
+    lead = Counted(len(lines), partial(counted_patients, what=what, whole=whole_of(asked.plan, complete)))
     return Reply((*group.leads, lead, *lines[:PATIENTS_MAX], *open_ones))
 
 
@@ -332,7 +332,7 @@ def _all_called(wanted: Sequence[AskedThing], without: Sequence[AskedThing]) -> 
 
 def _read(asked: PlannedQuestion, thing: AskedThing) -> _Read:
     """Of each patient the newest passage is read first, and an older one only where none has settled it."""
-    waiting, complete = _waiting(asked, thing)
+    waiting, complete = passages_by_patient(asked, thing.search_terms)
     found = bool(waiting)
     by_patient: dict[str, Said] = {}
     left = PASSAGES_MAX
@@ -341,7 +341,7 @@ def _read(asked: PlannedQuestion, thing: AskedThing) -> _Read:
         left -= len(next_ones)
         for first in range(0, len(next_ones), READ_AT_ONCE):
             cancellation.check()
-            for hit in _hits(asked, next_ones[first : first + READ_AT_ONCE]):
+            for hit in read_passages(asked, next_ones[first : first + READ_AT_ONCE]):
                 _take(by_patient, hit, thing)
         waiting = {
             patient: rest
@@ -351,10 +351,12 @@ def _read(asked: PlannedQuestion, thing: AskedThing) -> _Read:
     return _Read(thing, by_patient, found, complete and not waiting)
 
 
-def _waiting(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, list[ChunkOfPatient]], bool]:
-    """The passages that have its words, by patient, the newest first; and whether that is all of them."""
+def passages_by_patient(
+    asked: PlannedQuestion, terms: Sequence[Sequence[str]]
+) -> tuple[dict[str, list[ChunkOfPatient]], bool]:
+    """The passages that have each of these words, by patient, the newest first; and whether that is all of them."""
     period = asked.plan.time.period
-    found = asked.store.chunks_with(thing.search_terms, asked.question.filters, limit=FOUND_MAX)
+    found = asked.store.chunks_with(terms, asked.question.filters, limit=FOUND_MAX)
     by_patient: dict[str, list[ChunkOfPatient]] = {}
     for each in found:
         if period.admits(each.date) and each.patient_id != NO_PATIENT:
@@ -362,7 +364,8 @@ def _waiting(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, list[
     return by_patient, len(found) < FOUND_MAX
 
 
-def _hits(asked: PlannedQuestion, chunk_ids: Sequence[str]) -> list[Hit]:
+def read_passages(asked: PlannedQuestion, chunk_ids: Sequence[str]) -> list[Hit]:
+    """Those of these passages that the asker may see."""
     scope = asked.question.filters.scope
     hits = asked.store.hits(chunk_ids, asked.vector)
     return [hit for hit in hits if scope.admits(hit.domain, hit.patient_id)]
@@ -397,9 +400,9 @@ def _lines(
     has = groups.pop(thing.wanted, [])
     what = _called(things, plan)
     if has:
-        yield Counted(len(has), partial(_counted, what=what, whole=_whole(plan, complete)))
+        yield Counted(len(has), partial(counted_patients, what=what, whole=whole_of(plan, complete)))
         yield from has[:PATIENTS_MAX]
-    nobody = "" if has else f"No patient {what} {_whole(plan, complete, one=True)}, but "
+    nobody = "" if has else f"No patient {what} {whole_of(plan, complete, one=True)}, but "
     for kind in RANK:
         asked_for_none = thing.wanted is _K.ABSENT and kind in HAS
         if not asked_for_none and (listed := groups.get(kind)):
@@ -424,12 +427,13 @@ def _called(things: Sequence[AskedThing], plan: QuestionPlan) -> str:
 def _words_of(thing: AskedThing) -> str:
     """What is asked for, as it stands behind "with"."""
     if thing.wanted is _K.FAMILY:
-        return f"family history of {thing.finding.text}"
+        return f"{thing.relative or 'family'} history of {thing.finding.text}"
     of = thing.kind is ThingKind.ALLERGY and "allergy" not in thing.finding.keys
     return f"an allergy to {thing.finding.text}" if of else thing.finding.text
 
 
-def _whole(plan: QuestionPlan, complete: bool, *, one: bool = False) -> str:
+def whole_of(plan: QuestionPlan, complete: bool, *, one: bool = False) -> str:
+    """Of what notes it is said: of all, or of as many passages as are read."""
     time = plan.time
     when = (
         f" of {' to '.join(dict.fromkeys(filter(None, (time.since, time.until))))}"
@@ -441,7 +445,8 @@ def _whole(plan: QuestionPlan, complete: bool, *, one: bool = False) -> str:
     return f"of the {PASSAGES_MAX:,} passages{when} that were read; there may be more"
 
 
-def _counted(number: int, what: str, whole: str) -> str:
+def counted_patients(number: int, what: str, whole: str) -> str:
+    """How many are listed, of whom, and whether these are all."""
     shown = f", the first {PATIENTS_MAX} listed" if number > PATIENTS_MAX else ""
     return f"{_patients(number)} {what}, {whole}{shown}:"
 

@@ -117,6 +117,7 @@ not (?:able to say|sure|certain|clear) (?:if|whether)
 unsure (?:if|whether)
 (?:concern(?:ed|s)? (?:about|for|that)|worr(?:ied|ies|y) about|afraid of|worrisome for)(?! the| her| his)
 determine (?:if|whether)
+to (?:further )?(?:evaluate|assess|check|test|look)(?: (?:him|her|them|the patient|further))? for
 """)
 _EVIDENCE = _cues("due to|because of|given|based on")
 """What follows is why it is thought, and no doubt about that."""

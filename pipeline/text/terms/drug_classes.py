@@ -34,7 +34,8 @@ _CLASSES = """
         effient, aggrenox, pletal
     opioids, opiates, narcotics, narcotic pain medications, opioid analgesics : buprenorphine, codeine, fentanyl,
         hydrocodone, hydromorphone, levorphanol, meperidine, methadone, morphine, oxycodone, oxymorphone,
-        tapentadol, tramadol, percocet, vicodin, norco, lortab, lorcet, roxicet, endocet, roxicodone, oxycontin,
+        tapentadol, tramadol, dihydrocodeine, co codamol, ultram, percocet, vicodin, norco, lortab, lorcet,
+        roxicet, endocet, roxicodone, oxycontin,
         dilaudid, demerol, duragesic, nucynta, opana, ultracet, suboxone, darvocet, propoxyphene, ms contin
     nsaids, nsaid, nonsteroidals, anti inflammatories : celecoxib, diclofenac, etodolac, flurbiprofen, ibuprofen,
         indomethacin, ketoprofen, ketorolac, meloxicam, nabumetone, naproxen, oxaprozin, piroxicam, sulindac,
@@ -76,12 +77,37 @@ _CLASSES = """
         toujeo, humalog, novolog, humulin, novolin
     sulfonylureas : chlorpropamide, glimepiride, glipizide, glyburide, tolbutamide, micronase, diabeta
     sglt2 inhibitors, sglt2is : canagliflozin, dapagliflozin, empagliflozin, ertugliflozin, invokana
-    glp1s, glp 1 agonists, glp1 agonists : dulaglutide, exenatide, liraglutide, semaglutide, tirzepatide, ozempic,
+    glp1s, glp 1s, glp 1 agonists, glp1 agonists, glp 1 receptor agonists : dulaglutide, exenatide, liraglutide,
+        semaglutide, tirzepatide, ozempic,
         wegovy, byetta, mounjaro
+    biologics, biologic : adalimumab, infliximab, etanercept, certolizumab, golimumab, rituximab, tocilizumab,
+        abatacept,
+        ustekinumab, secukinumab, vedolizumab, dupilumab, omalizumab, humira, enbrel, remicade, rituxan, stelara
+    tnf inhibitors, anti tnfs : adalimumab, infliximab, etanercept, certolizumab, golimumab, humira, enbrel,
+        remicade
+    immunosuppressants, immunosuppressives : azathioprine, cyclosporine, mycophenolate, sirolimus, tacrolimus,
+        methotrexate,
+        imuran, cellcept, prograf
+    dmards : methotrexate, hydroxychloroquine, leflunomide, sulfasalazine, plaquenil
+    thyroid medications, thyroid hormones, thyroid replacements : levothyroxine, liothyronine, synthroid,
+        unithroid,
+        levoxyl, armour thyroid, cytomel
+    nitrates : nitroglycerin, isosorbide, imdur, isordil, nitro
+    oral contraceptives, birth control pills, ocps : oral contraceptive, ocp, birth control pill,
+        ethinyl estradiol,
+        norethindrone, drospirenone, microgestin, yaz, yasmin
+    gout medications : allopurinol, colchicine, febuxostat, probenecid, uloric
+    pde5 inhibitors, erectile dysfunction medications : sildenafil, tadalafil, vardenafil, viagra, cialis, levitra
+    chemotherapies, chemotherapy, chemo : chemotherapy, paclitaxel, docetaxel, carboplatin, cisplatin,
+        oxaliplatin, doxorubicin,
+        cyclophosphamide, fluorouracil, gemcitabine, capecitabine, etoposide, vincristine, irinotecan, taxol
+    mood stabilizers : lithium, lamotrigine, valproate, divalproex, carbamazepine, depakote
     bisphosphonates : alendronate, ibandronate, pamidronate, risedronate, zoledronic acid, actonel, boniva,
         reclast
     inhalers : albuterol, ipratropium, salmeterol, tiotropium, formoterol, advair, symbicort, atrovent, combivent,
-        flovent, dulera, serevent, qvar, pulmicort, breo, anoro
+        flovent, dulera, serevent, qvar, pulmicort, breo, anoro, trelegy, salbutamol, fluticasone, levalbuterol,
+        ventolin,
+        proair, spiriva
     antihistamines : cetirizine, chlorpheniramine, cyproheptadine, desloratadine, diphenhydramine, fexofenadine,
         hydroxyzine, levocetirizine, loratadine, atarax, vistaril, clarinex, xyzal
     muscle relaxants, muscle relaxers : baclofen, carisoprodol, cyclobenzaprine, metaxalone, methocarbamol,
@@ -92,17 +118,21 @@ _CLASSES = """
         vyvanse
     antivirals : acyclovir, famciclovir, ganciclovir, oseltamivir, valacyclovir, tamiflu, famvir
     alpha blockers : doxazosin, prazosin, terazosin, cardura, minipress, hytrin
-    antiarrhythmics : amiodarone, disopyramide, dofetilide, dronedarone, flecainide, propafenone, sotalol, pacerone,
+    antiarrhythmics : amiodarone, disopyramide, dofetilide, dronedarone, flecainide, propafenone, sotalol,
+        pacerone,
         tikosyn, multaq, rythmol
     antiemetics, anti emetics, nausea medications : metoclopramide, ondansetron, prochlorperazine, promethazine,
         scopolamine, granisetron, reglan, compazine, phenergan
     antifungals : amphotericin, clotrimazole, fluconazole, itraconazole, ketoconazole, micafungin, nystatin,
         terbinafine, voriconazole, lamisil
-    antimalarials : artesunate, atovaquone, chloroquine, hydroxychloroquine, mefloquine, primaquine, quinine, malarone,
+    antimalarials : artesunate, atovaquone, chloroquine, hydroxychloroquine, mefloquine, primaquine, quinine,
+        malarone,
         coartem, plaquenil, lariam
-    bronchodilators : albuterol, formoterol, ipratropium, levalbuterol, salmeterol, theophylline, tiotropium, atrovent,
+    bronchodilators : albuterol, formoterol, ipratropium, levalbuterol, salmeterol, theophylline, tiotropium,
+        atrovent,
         combivent, xopenex, serevent
-    laxatives, stool softeners : bisacodyl, docusate, lactulose, polyethylene glycol, senna, colace, dulcolax, miralax,
+    laxatives, stool softeners : bisacodyl, docusate, lactulose, polyethylene glycol, senna, colace, dulcolax,
+        miralax,
         senokot
     hypnotics, sleeping pills, sleep aids : eszopiclone, melatonin, ramelteon, suvorexant, temazepam, triazolam,
         zaleplon, zolpidem, lunesta, restoril, sonata
@@ -111,7 +141,8 @@ _CLASSES = """
 """The names of a class before the colon, its drugs after it."""
 _OF_CLASSES = """
     analgesics, pain medications, painkillers, pain killers : opioids, nsaids | acetaminophen, lidocaine, fioricet
-    antihypertensives, anti hypertensives, blood pressure medications, bp medications : beta blockers, ace inhibitors,
+    antihypertensives, anti hypertensives, blood pressure medications, bp medications : beta blockers,
+        ace inhibitors,
         arbs, calcium channel blockers, diuretics, alpha blockers | clonidine, hydralazine, methyldopa, minoxidil,
         aliskiren, catapres
     cholesterol medications, lipid lowering medications : statins | ezetimibe, fenofibrate, gemfibrozil, niacin,
@@ -155,7 +186,8 @@ def class_members(words: str, *, allergy: bool = False) -> tuple[str, ...]:
 
 
 def classes_named(words: str) -> tuple[str, ...]:
-    """The names of classes that `words` has, as they stand there: not that of a drug ("insulin"), which names a class
+    """The names of classes that `words` has, as they stand there: not that of a drug ("insulin"),
+        which names a class
     as well."""
     found = (match.group() for match in _NAMES.finditer(words))
     return tuple(dict.fromkeys(each for each in found if _folded(each) not in class_members(each)))

@@ -329,7 +329,7 @@ def _designated_words(words: str) -> tuple[str, ...]:
     """What "hepatitis b" and "type 2" may be written with."""
     of, which = words.split()
     if of in ("hepatitis", "hep"):
-        return ("hepatitis", "hep")
+        return ("hepatitis", "hep", f"h{which}v")
     return (of, f"t{which}dm", f"dm{which}", f"dm {which}") if of == "type" and which in ("1", "2") else (of,)
 
 
@@ -344,6 +344,7 @@ def _designated_pattern(words: str) -> re.Pattern[str]:
     names = "hepatitis|hep" if of in ("hepatitis", "hep") else re.escape(of)
     others = r"(?:(?:[a-k]|\d|[ivx]+)\s*(?:,|/|&|\band\b|\bor\b)\s*)*"
     short = rf"|t{number}dm|dm\s?{number}" if of == "type" and number in (1, 2) else ""
+    short = rf"|h{which}v" if of in ("hepatitis", "hep") and which in ("a", "b", "c") else short
     once = r"(?!\s+(?:year|month|week|day|few|couple|decade|long|while))"
     return re.compile(
         rf"{_BEFORE}(?:(?:{names})[\s-]*(?:virus\s+)?{others}(?:{'|'.join(forms)}){_AFTER}{once}{short}){_AFTER}"

@@ -34,8 +34,24 @@ _GROUPS = """
     spine surgery, spinal surgery, back surgery, back surgeries, surgery on back, operation on back : back surgery,
         back surgeries, back operation, spine surgery, spinal surgery, laminectomy, discectomy, microdiscectomy,
         spinal fusion, lumbar fusion, cervical fusion, surgery on back
-    drink, drinks, drinker, drinkers, drinking, alcohol, drink alcohol, drinks alcohol, alcohol use : alcohol, etoh,
+    drink, drinks, drinker, drinkers, drinking, alcohol, drink alcohol, drinks alcohol, alcohol use : alcohol,
+        etoh,
         wine, beer, liquor, vodka, whiskey, drink, drinks, drinking, drank, drinker
+    stroke, strokes, cva : stroke, strokes, cva, cerebral infarct, cerebral infarction, cerebral infarcts,
+        brain infarct,
+        brain infarction, mca infarct, mca infarction, mca territory infarct, cerebellar infarct,
+        cerebellar infarction,
+        lacunar infarct, lacunar infarction, pontine infarct, ischemic infarct, embolic infarct
+    dialysis, renal dialysis : dialysis, hemodialysis, haemodialysis
+    dementia : dementia, alzheimer's disease, alzheimer's dementia, alzheimer's, alzheimer disease, alzheimers
+    kidney stone, kidney stones, renal stones : kidney stone, kidney stones, ureteral stone, ureteral calculus,
+        ureteric stone, urolithiasis, ureterolithiasis
+    kidney failure, renal failure : kidney failure, renal failure, esrd
+    enlarged prostate, prostate enlargement : enlarged prostate, prostate enlargement, prostatomegaly, bph
+    diabetes, diabetes mellitus : diabetes, iddm, niddm
+    osteoarthritis : osteoarthritis, djd, degenerative joint disease
+    liver failure : liver failure, hepatic failure, hepatic insufficiency
+    miscarriage, miscarriages : miscarriage, miscarriages, spontaneous abortion
     seizure, seizures, convulsions : seizure, seizures, epilepsy, epileptic, convulsions, seizure disorder
     arrhythmia, arrhythmias : arrhythmia, arrhythmias, atrial fibrillation, atrial flutter, svt,
         ventricular tachycardia
@@ -53,9 +69,21 @@ def _listed() -> dict[str, tuple[str, ...]]:
 
 
 _MEMBERS = _listed()
+_CANCERS = ("cancer", "carcinoma", "adenocarcinoma", "malignancy")
 _SMALL = frozenset("a an the any his her their".split())
 
 
 def group_members(words: str) -> tuple[str, ...]:
     """The illnesses of the group that is called so; empty where that is none."""
-    return _MEMBERS.get(" ".join(word for word in words.lower().split() if word not in _SMALL), ())
+    folded = " ".join(word for word in words.lower().split() if word not in _SMALL)
+    return _MEMBERS.get(folded) or _cancers(folded)
+
+
+def _cancers(folded: str) -> tuple[str, ...]:
+    """The ways to write the cancer of a part: "adenocarcinoma of the colon"."""
+    part, _, cancer = folded.rpartition(" ")
+    if cancer != "cancer" or not part.isalpha():
+        return ()
+    parts = (part, "prostatic") if part == "prostate" else (part,)
+    of = (f"{each} of {the}{part}" for each in _CANCERS for the in ("", "the "))
+    return (*(f"{one} {each}" for one in parts for each in _CANCERS), *of)
