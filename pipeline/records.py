@@ -375,10 +375,13 @@ class Filters:
 
     @property
     def admitted_patients(self) -> Collection[str] | None:
-        """The patients whose notes may be seen, none at all where it is empty; None: every patient."""
-        if self.scope.patient_ids is None or self.patient_ids:
-            return _narrowed(self.scope.patient_ids, self.patient_ids)
-        return self.scope.admitted_patients
+        """The patients whose notes may be seen, none at all where it is empty; None: every patient. A wish for patients
+        leaves out what is of none, also one for NO_PATIENT."""
+        allowed = self.scope.patient_ids
+        if not self.patient_ids:
+            return None if allowed is None else self.scope.admitted_patients
+        wished = tuple(each for each in self.patient_ids if each != NO_PATIENT)
+        return wished if allowed is None else allowed.intersection(wished)
 
     @property
     def admitted_domains(self) -> Collection[str] | None:

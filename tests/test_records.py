@@ -44,3 +44,10 @@ def test_an_images_fingerprint_stays() -> None:
     reference = ImageReference("/films/a.png", "0" * 64, "png", "a.png", "p1", {"findings": ("mass",)})
     assert ImageReference.of_json(reference.as_json()).fingerprint() == reference.fingerprint()
     assert reference.fingerprint() == "a92aeadc1123afa3c9b63635cbed134a7040ea8b49b833a776b705aa5198a484"
+
+
+@given(SCOPES, st.sets(st.sampled_from(["a", NO_PATIENT]), min_size=1))
+def test_a_wish_for_patients_leaves_the_library_out(scope: AccessScope, wished: set[str]) -> None:
+    admitted = Filters(patient_ids=tuple(sorted(wished)), scope=scope).admitted_patients
+    assert admitted is not None, "no wish for every patient"
+    assert NO_PATIENT not in admitted

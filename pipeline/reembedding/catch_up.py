@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 
+from pipeline.config import IndexingSettings
 from pipeline.indexing.flow import Indexing, RunCounts
+from pipeline.indexing.identity import Prefixes
+from pipeline.indexing.validation import NO_PREFIXES, ValidNote, accept
 from pipeline.ports import Ledger, Store
-from pipeline.records import SourceRecord
+from pipeline.records import Document, Rejection, SourceRecord, is_of_library
 
 UNKNOWN_SOURCE = "the space before"
 """Source of a note that the serving space's ledger does not know."""
@@ -72,6 +75,17 @@ def one_pass(source: Store, ledger: Ledger, indexing: Indexing) -> CatchUpPass:
         chunks_embedded=tally.chunks_embedded,
         interrupted=tally.interrupted,
     )
+
+
+def accept_stored(
+    record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes = NO_PREFIXES
+) -> ValidNote | Rejection:
+    """As `validation.accept`, of what a store holds: also of the library, whose ids no source of notes may have."""
+    if not is_of_library(str(record.fields["resource_id"])):
+        return accept(record, settings, prefixes)
+    document = Document(**record.fields)
+    fingerprint = document.fingerprint()
+    return ValidNote(document, record.source, record.position, fingerprint, record.file, record.version)
 
 
 def note_ids(store: Store) -> Iterator[str]:

@@ -35,7 +35,7 @@ from pipeline.indexing.reconciliation import reconcile
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.ports import Ledger, Store
 from pipeline.records import EmbeddingSpace
-from pipeline.reembedding.catch_up import CatchUpPass, catch_up
+from pipeline.reembedding.catch_up import CatchUpPass, accept_stored, catch_up
 from pipeline.reembedding.image_copies import ImagePlace, copy_images, missing_images
 from pipeline.storage.locks import exclusive_lock
 from pipeline.wiring import (
@@ -249,6 +249,7 @@ def _both(
             stop,
             retry_failed,
             corpus.vector_cache,
+            accept=accept_stored,
         )
 
         assert corpus.image_ledger is not None

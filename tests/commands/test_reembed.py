@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from iris import dbapi
 from typer.testing import CliRunner, Result
@@ -25,8 +26,20 @@ from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import POINTER_FILE, change_pointer, read_pointer, writing
 from pipeline.errors import ConnectionBroken, RequestInvalid, SpaceMismatch
 from pipeline.images import EVERY_IMAGE
+from pipeline.indexing.flow import Indexing, SilentObserver
+from pipeline.indexing.rejections import RejectionLog
 from pipeline.logs import LOGGER
-from pipeline.records import EVERYTHING, Answer, Question, TextKind, Vector
+from pipeline.records import (
+    EVERYTHING,
+    NO_PATIENT,
+    Answer,
+    Document,
+    Question,
+    SourceRecord,
+    TextKind,
+    Vector,
+    library_id,
+)
 from pipeline.reembedding import catch_up, live_answering, migration
 from pipeline.storage.locks import exclusive_lock
 from pipeline.vectorize import app
@@ -688,6 +701,38 @@ def test_iris_keeps_each_space_in_a_schema_of_its_own(iris: Server, source: Path
     kept = migrate("--drop-old")
     assert kept.exit_code == 2
     assert "holds 1 images" in kept.output
+
+
+# --- what is next to the notes
+
+
+def test_documents_of_the_library_go_along(source: Path, embedded: Embedded) -> None:
+    settings = load_settings(None)
+    pages = "Ketamine relieves pain.\fWatch the breathing."
+    said = {"title": "Ketamine in pain", "pages": "2"}
+    document = Document(library_id("a" * 64), NO_PATIENT, "guideline", pages, domain="pain", metadata=said)
+    with open_corpus(settings) as corpus:
+        tally = Indexing(
+            corpus.embedder,
+            corpus.store,
+            corpus.ledger,
+            settings.indexing,
+            RejectionLog(None),
+            SilentObserver(),
+            accept=catch_up.accept_stored,
+        ).run([SourceRecord("library:", "a", document.fields())], sources=["library:"])
+    assert tally.embedded == 1
+    assert to_new("--switch").exit_code == 0
+    with open_corpus(settings) as corpus:
+        assert corpus.store.document(document.resource_id) == document
+        chunks = [chunk for key, chunk in corpus.store.chunk_ids() if key == document.resource_id]
+        hits = corpus.store.hits(chunks, np.ones(NEW, dtype=np.float32))
+        assert {hit.text: hit.region and hit.region.page for hit in hits} == {  # type: ignore[union-attr]
+            "Ketamine relieves pain.": 1,
+            "Watch the breathing.": 2,
+        }
+        assert corpus.ledger.known([document.resource_id])[document.resource_id].source == "library:"
+    assert vectorize("verify", "--all").exit_code == 0
 
 
 # --- images
