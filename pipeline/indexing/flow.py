@@ -31,6 +31,10 @@ __all__ = ["Indexing", "Observer", "RejectionSink", "RunCounts", "SilentObserver
 STAGING_NOTES = 500
 """Notes staged per commit: large enough that the commit is no cost, small enough that little is read twice."""
 
+STAGED_FIRST = 32
+"""Of material that takes long to be got ready: its first commit is small, so that this begins, and each next twice as
+large."""
+
 OPTIMISE_NOTES = 100
 """A run that stored fewer leaves the store's indexes as they are."""
 
@@ -127,7 +131,9 @@ class Indexing:
         stager = self._stager(tally, mirrored=mirrored)
         stager.begin()
         outcomes = accept_all(records, self.settings, self.prefixes, self.accept)
-        while group := list(islice(outcomes, STAGING_NOTES)):
+        at_once = min(STAGED_FIRST, STAGING_NOTES) if self.material.read_ahead else STAGING_NOTES
+        while group := list(islice(outcomes, at_once)):
+            at_once = min(2 * at_once, STAGING_NOTES)
             stager.take(group)
             notices.staged(outcome.resource_id for outcome in group)
             self.observer.read(tally)

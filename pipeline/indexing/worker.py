@@ -138,8 +138,11 @@ class Worker:
         return self._ahead.popleft() if self._ahead else []
 
     def _wants_more(self, window: Sequence[ClaimedBatch]) -> bool:
+        """Of what is read ahead one beyond the batch that is stored next, which the embedder has meanwhile. Of notes
+        not: where their vectors are stored with the batch and not before, a kill would cost both."""
         waiting = sum(batch.running for _, batch in window)
-        return not window or (
+        least = 2 if self.material.read_ahead else 1
+        return len(window) < least or (
             waiting < 2 * self.material.calls_at_once - 1 and len(window) < BATCHES_IN_WORK_MAX
         )
 

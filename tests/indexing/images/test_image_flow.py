@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UnreadableImage
-from pipeline.images import EVERY_IMAGE, ImageCounts, ImageFilters
+from pipeline.images import EVERY_IMAGE, EmbeddedImage, ImageCounts, ImageFilters
 from pipeline.imaging.files import ImageFile
 from pipeline.imaging.reading_pool import PreparedImage
 from pipeline.indexing.ledger import SqliteLedger
-from pipeline.records import EVERYTHING, Document, EmbeddedDocument, ImageReference, StagedNote, StoreCounts
+from pipeline.records import (
+    EVERYTHING,
+    Document,
+    EmbeddedDocument,
+    ImageReference,
+    StagedNote,
+    StoreCounts,
+    Vector,
+)
 from pipeline.storage.sqlite import Database
 from pipeline.wiring import STORE_FILE
 from tests.imaging.samples import dicom, grey
@@ -56,6 +65,44 @@ def test_a_folder_is_stored_with_what_its_table_says(films: Films, folder: Path,
         (vector,) = films.images.vectors([image_id]).values()
         assert films.images.search(vector, 1, EVERY_IMAGE)[0].description.image_id == image_id
     assert films.verify().sound
+
+
+def test_the_first_films_are_staged_before_the_rest_is_looked_at(
+    films: Films, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged: list[int] = []
+    stage = films.ledger.stage
+
+    def noted(notes: Sequence[StagedNote]) -> None:
+        staged.append(len(notes))
+        stage(notes)
+
+    monkeypatch.setattr(films.ledger, "stage", noted)
+    paths = write_films(folder, 40)
+    films.run(folder, tables=[write_table(folder.with_suffix(".csv"), about(paths))], batch_size=20)
+    assert staged == [32, 8]
+
+
+def test_the_embedder_has_work_while_a_batch_is_stored(
+    films: Films, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed, upsert, more = films.embedder.embed_images, films.images.upsert, threading.Event()
+    waited: list[bool] = []
+
+    def noted(images: Sequence[bytes]) -> Vector:
+        if films.embedder.embedded >= 4:  # the first batch
+            more.set()
+        return embed(images)
+
+    def slow(images: Sequence[EmbeddedImage]) -> None:
+        waited.append(more.wait(5))
+        upsert(images)
+
+    monkeypatch.setattr(films.embedder, "embed_images", noted)
+    monkeypatch.setattr(films.images, "upsert", slow)
+    paths = write_films(folder, 12)
+    films.run(folder, tables=[write_table(folder.with_suffix(".csv"), about(paths))])
+    assert waited == [True, True, True]
 
 
 def test_a_second_run_reads_no_image_and_embeds_none(films: Films, folder: Path, table: Path) -> None:
