@@ -327,6 +327,32 @@ class DeidentificationSettings(SettingsGroup):
     )
 
 
+class LibrarySettings(SettingsGroup):
+    """Documents of the library: where the files are kept as they were handed in (docs/documents.md)."""
+
+    originals: Literal["folder", "bucket"] = Field(
+        "folder", description="folder: in data_dir; bucket: in S3, or in any store that speaks its protocol"
+    )
+    bucket: str = Field("", description="name of the bucket; no one else may write to it")
+    prefix: str = Field(
+        "", pattern=r"^([A-Za-z0-9._-]+/)*$", description="what keys in it begin with, for example chartwell/"
+    )
+    endpoint: HttpUrl = Field(
+        "",
+        description="of another store than S3, for example https://ACCOUNT.r2.cloudflarestorage.com; empty: S3",
+    )
+    region: str = Field("us-east-1", description="region of the bucket; Cloudflare R2: auto")
+    encryption: Literal["AES256", "aws:kms", "none"] = Field(
+        "AES256",
+        description="what the server is asked to encrypt with; none: for servers that encrypt without being asked, as "
+        "Cloudflare R2, and refuse the question",
+    )
+    kms_key_id: str = Field("", description="aws:kms: the key; empty: AWS's own for S3")
+    upload_minutes: int = Field(
+        15, ge=1, le=60, description="how long a browser may take to begin a direct upload into the bucket"
+    )
+
+
 class BedrockSettings(SettingsGroup):
     """Amazon Bedrock, used where a provider is bedrock. Credentials come from the usual AWS places."""
 
@@ -656,6 +682,7 @@ class Settings(BaseSettings):
     vision: VisionSettings = VisionSettings()
     image_reading: ImageReadingSettings = ImageReadingSettings()
     deidentification: DeidentificationSettings = DeidentificationSettings()
+    library: LibrarySettings = LibrarySettings()
     bedrock: BedrockSettings = BedrockSettings()
     transport: TransportSettings = TransportSettings()
     indexing: IndexingSettings = IndexingSettings()

@@ -34,6 +34,7 @@ from pipeline.storage.sqlite import Database, was_never_written
 from pipeline.telemetry.setup import SILENT, Telemetry
 
 if TYPE_CHECKING:
+    from pipeline.backends.bucket import OriginalBucket
     from pipeline.imaging.reading_pool import ReadingPool
     from pipeline.library.library import Library
     from pipeline.library.reading.pool import DocumentReaders
@@ -302,11 +303,22 @@ def _open_reading_pool(settings: Settings, side: int) -> Iterator[ReadingPool]:
 
 @contextmanager
 def open_library(settings: Settings) -> Iterator[Library]:
-    """The library of documents, made where there is none."""
+    """The documents of the library, with their originals where the settings keep them; made where there is none.
+
+    Raises SettingsInvalid where a bucket is set that cannot be used."""
     from pipeline.library import library
 
-    with library.open_library(settings.data_dir) as opened:
+    scratch = library.library_folder(settings.data_dir) / "arriving"
+    with library.open_library(settings.data_dir, _original_bucket(settings, scratch)) as opened:
         yield opened
+
+
+def _original_bucket(settings: Settings, scratch: Path) -> OriginalBucket | None:
+    if settings.library.originals == "folder":
+        return None
+    from pipeline.backends.bucket import library_bucket
+
+    return library_bucket(settings.library, scratch)
 
 
 @contextmanager

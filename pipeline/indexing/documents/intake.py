@@ -78,7 +78,8 @@ class Intake:
                 version.version_id, ReadingRefusal(refused.kind, refused.what, refused.remedy)
             )
         relevance = self.judge(catalogue.domain(version.domain), document)
-        return catalogue.record_reading(version.version_id, document, relevance)
+        near = self.library.near_duplicates(version.version_id, document)
+        return catalogue.record_reading(version.version_id, document, relevance, near)
 
     def read_waiting(self) -> Iterator[LibraryVersion]:
         """Those that were kept and not read, as a process that was cut off leaves them."""
