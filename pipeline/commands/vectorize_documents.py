@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -26,7 +27,13 @@ from pipeline.commands.host_user import host_user
 from pipeline.commands.notes_indexing import open_indexing
 from pipeline.config import Settings, load_settings
 from pipeline.errors import ChartwellError, InputMissing, InputUnusable, UnreadableDocument
-from pipeline.indexing.documents.approved import LIBRARY_SOURCE, accept_approved, approved_records, decide
+from pipeline.indexing.documents.approved import (
+    LIBRARY_SOURCE,
+    accept_approved,
+    approved_records,
+    decide,
+    tidy,
+)
 from pipeline.indexing.documents.intake import Intake
 from pipeline.indexing.documents.relevance_judge import TopicJudge
 from pipeline.indexing.flow import Indexing
@@ -183,6 +190,7 @@ def _run(
     taken = tuple(_taken(intake, files, domain, supersedes, indexing))
     decided = tuple(_decided(library, indexing, asked, why))
     tally = indexing.run(approved_records(intake), sources=[LIBRARY_SOURCE], prune=True)
+    tidy(library, indexing.committer.remove, time.time())
     catalogue = library.catalogue
     return DocumentsRun(
         taken,

@@ -135,7 +135,7 @@ class Library:
             collected += self._remove_original(content_hash)
         return collected + self.originals.remove_unfinished(ARRIVING_SECONDS, now)
 
-    def retire(self, take_out: Callable[[list[str]], None]) -> int:
+    def retire(self, take_out: Callable[[list[str]], object]) -> int:
         """Remove what domains keep no longer, with its originals; how many versions.
 
         `take_out` is given the ids of approved ones before they are withdrawn: it removes them from where they are

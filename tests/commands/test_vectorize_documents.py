@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,20 @@ def test_a_dry_run_keeps_nothing(tmp_path: Path) -> None:
     assert told.exit_code == 0
     assert "pages 2" in told.output
     assert not (tmp_path / "data").exists()
+
+
+def test_what_a_domain_keeps_no_longer_is_found_no_more_and_its_file_is_gone(tmp_path: Path) -> None:
+    (kept,) = ids(
+        report(guideline(tmp_path, "10 mg"), "--domain", "pain", "--new-domain", "--approves-itself")
+    )
+    assert [each["resource_id"] for each in cited(QUESTION)] == [f"library:{kept}"]
+    with closing(sqlite3.connect(tmp_path / "data/library/library.sqlite")) as catalogue, catalogue:
+        catalogue.execute("UPDATE LibraryDomains SET RetentionDays = 30")
+        catalogue.execute("UPDATE LibraryVersions SET UploadedAt = '2020-01-01T00:00:00.000+00:00'")
+    assert report()["library"] == {}
+    assert cited(QUESTION) == []
+    assert [path for path in (tmp_path / "data/library/originals").rglob("*") if path.is_file()] == []
+    assert CliRunner().invoke(app, ["verify"]).exit_code == 0
 
 
 def test_a_topic_keeps_other_documents_out(tmp_path: Path) -> None:

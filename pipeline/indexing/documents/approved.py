@@ -14,6 +14,7 @@ from pipeline.indexing.documents.intake import Intake
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.validation import NO_PREFIXES, ValidNote
 from pipeline.library.catalogue import Domains, LibraryCatalogue
+from pipeline.library.library import Library
 from pipeline.library.pages import stored_document
 from pipeline.library.states import Decision
 from pipeline.library.versions import Decided
@@ -49,6 +50,13 @@ def accept_approved(
     """As `validation.accept`: what is approved was judged before."""
     document = record.fields[_DOCUMENT]
     return ValidNote(document, record.source, record.position, document.fingerprint())
+
+
+def tidy(library: Library, remove: Callable[[Sequence[str]], object], now: float) -> None:
+    """Take out what domains keep no longer, from the store of notes first, and originals that no document has. `remove`
+    is given ids of the store; `now`: seconds since 1970."""
+    library.retire(lambda version_ids: remove(list(map(library_id, version_ids))))
+    library.collect(now)
 
 
 def decide(
