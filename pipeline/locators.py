@@ -103,11 +103,11 @@ def locator_record(locator: Locator) -> dict[str, Any]:
 
 def record_fields(fields: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """For `dataclasses.asdict` of passages and citations: `region` is called `locator` there, and left out for text,
-    whose place is `start` and `end`."""
+    whose place is `start` and `end`; as is the title of what has none."""
     return {
         "locator" if name == "region" else name: value
         for name, value in fields
-        if name != "region" or value is not None
+        if (name, value) not in (("region", None), ("title", ""))
     }
 
 

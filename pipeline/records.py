@@ -565,6 +565,8 @@ class Citation:
     """The cited characters of the original text."""
     region: Region | None = None
     """Where on a page or in an image the cited passage was read. The proof is the quote: this is where to look."""
+    title: str = ""
+    """Title and version of a document of the library, for people; "" of a note."""
 
     @property
     def locator(self) -> Locator:

@@ -16,7 +16,8 @@ from itertools import pairwise
 
 from pipeline.answering.supporting_sentences import Evidence, Passages, claims_nothing
 from pipeline.images import is_image, label_start
-from pipeline.records import Citation, Document, Hit, Statement, original_span
+from pipeline.library.pages import called
+from pipeline.records import Citation, Document, Hit, Statement, is_of_library, original_span
 from pipeline.text.characters import misleads
 from pipeline.text.sentences import BULLETS
 from pipeline.text.structure.line_above import with_line_above
@@ -457,6 +458,7 @@ def _citation(span: Evidence, hit: Hit, original: OriginalOf) -> Citation | None
         end=end,
         quote=quote,
         region=hit.region,
+        title=called(note) if is_of_library(note.resource_id) else "",
     )
 
 

@@ -143,12 +143,23 @@ def _print_why_nothing(answer: Answer) -> None:
 
 def print_citation(citation: Citation) -> None:
     line = Text(f"  [{citation.number}] ", style="bold")
-    line.append(
-        f"{citation.resource_id}  {patient_in_words(citation.patient_id)}  {citation.document_type}  "
-        f"{citation.date or 'undated'}  similarity {citation.similarity:.2f}  {in_words(citation.locator)}",
-        style="dim",
-    )
+    line.append(_of_library(citation) if citation.title else _of_note(citation), style="dim")
     out.print(line)
+
+
+def _of_note(citation: Citation) -> str:
+    return (
+        f"{citation.resource_id}  {patient_in_words(citation.patient_id)}  {citation.document_type}  "
+        f"{citation.date or 'undated'}  similarity {citation.similarity:.2f}  {in_words(citation.locator)}"
+    )
+
+
+def _of_library(citation: Citation) -> str:
+    """As people cite it: "Ketamine in acute pain, version 2, page 3"; its id behind, by which it is withdrawn."""
+    return (
+        f"{citation.title}, {in_words(citation.locator)}  {citation.document_type}  {citation.date or 'undated'}  "
+        f"similarity {citation.similarity:.2f}  {citation.resource_id}"
+    )
 
 
 def print_image(image: FoundImage) -> None:

@@ -291,6 +291,7 @@ def _citation(citation: Citation, domains: Mapping[str, str | None]) -> dict[str
         "end": citation.end,
         "quote": storable(citation.quote),
         **_locator(citation.region),
+        **({"title": storable(citation.title)} if citation.title else {}),
     }
 
 

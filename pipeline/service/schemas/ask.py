@@ -239,6 +239,13 @@ class CitationOut(BaseModel):
     end: int
     quote: str
     locator: WhereSeen = None
+    title: Annotated[
+        str,
+        Field(
+            description="title and version of a document of the library; absent for a note",
+            exclude_if=lambda title: not title,
+        ),
+    ] = ""
 
     @property
     def place(self) -> Locator:
@@ -260,6 +267,7 @@ class CitationOut(BaseModel):
             end=citation.end,
             quote=citation.quote,
             locator=_locator(citation.region),
+            title=citation.title,
         )
 
 
