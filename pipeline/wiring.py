@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pipeline.config import Settings
 from pipeline.embedding_spaces import in_use, serving, serving_settings
 from pipeline.errors import InputUnusable, StoreMissing, UnreadableImage
 from pipeline.imaging.files import ImageFile
+from pipeline.indexing.commit import Committer
 from pipeline.indexing.images.material import ImageMaterial, settings_in_words
 from pipeline.indexing.images.originals import Originals
 from pipeline.indexing.images.stored_pictures import StoredPictures
@@ -319,6 +320,19 @@ def _original_bucket(settings: Settings, scratch: Path) -> OriginalBucket | None
     from pipeline.backends.bucket import library_bucket
 
     return library_bucket(settings.library, scratch)
+
+
+@contextmanager
+def open_removal(settings: Settings) -> Iterator[Callable[[Sequence[str]], int]]:
+    """What takes notes out of the store that serves and out of its ledger together, by their ids."""
+    chosen = serving_settings(settings)
+    with ExitStack() as stack:
+        stack.enter_context(in_use(chosen.data_dir))
+        database = stack.enter_context(closing(ledger_database(chosen)))
+        store = stack.enter_context(closing(open_store(chosen, database)))
+        ledger = open_ledger(chosen, database)
+        ledger.prepare()
+        yield Committer(store, ledger, chosen.indexing.store_patience_seconds, lambda: False).remove
 
 
 @contextmanager

@@ -12,3 +12,8 @@ def host_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # an account without a name, as in some containers
         return f"uid {os.getuid()}"
+
+
+def by_host_user() -> str:
+    """As a decision of the library says who made it at a command line."""
+    return f"host:{host_user()}"

@@ -23,7 +23,7 @@ from pipeline.commands.console import (
     errors_as_exit_codes,
     out,
 )
-from pipeline.commands.host_user import host_user
+from pipeline.commands.host_user import by_host_user
 from pipeline.commands.notes_indexing import open_indexing
 from pipeline.config import Settings, load_settings
 from pipeline.errors import ChartwellError, InputMissing, InputUnusable, UnreadableDocument
@@ -208,7 +208,7 @@ def _taken(
         if indexing.stop():
             return
         try:
-            added = intake.take(path, path.name, domain, host_user(), supersedes=supersedes)
+            added = intake.take(path, path.name, domain, by_host_user(), supersedes=supersedes)
         except OSError as error:
             yield TakenFile(str(path), None, False, f"It cannot be opened ({error.strerror}).")
             continue
@@ -227,7 +227,7 @@ def _decided(
         else:
             ids = [version_called(library.catalogue, each) for each in names]
         if ids:
-            yield decide(library.catalogue, indexing.committer.remove, ids, decision, host_user(), why)
+            yield decide(library.catalogue, indexing.committer.remove, ids, decision, by_host_user(), why)
 
 
 def version_called(catalogue: LibraryCatalogue, name: str) -> str:

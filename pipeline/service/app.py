@@ -25,6 +25,7 @@ from pipeline.service.api import (
     ask,
     audit,
     conversations,
+    documents,
     feedback,
     groups,
     health,
@@ -44,6 +45,7 @@ from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.images.reader import ImageReader
 from pipeline.service.images.stored import StoredImages
 from pipeline.service.jobs.runner import Jobs
+from pipeline.service.library.served_library import ServedLibrary
 from pipeline.service.metrics import Meter
 from pipeline.service.middleware.authentication import AuthenticationMiddleware, Caller
 from pipeline.service.middleware.envelope import UNROUTED, RequestEnvelope
@@ -72,6 +74,7 @@ TAGS = {
     "notes": "Whole notes, for those who may see them.",
     "patients": "Who the notes are about, as far as you may see.",
     "images": "Films and slices, for those who may see them: listed, shown, found by their look.",
+    "documents": "Guidelines, letters and protocols: uploaded, approved, opened at a page.",
     "conversations": "Your questions and what came back.",
     "feedback": "What you think of an answer.",
     "jobs": "Indexing what the inbox holds.",
@@ -115,13 +118,16 @@ def create_app(
         corpus.start()
         services.readiness.start()
         maintenance.start()
+        documents_work = asyncio.create_task(services.library.work())
         try:
             yield
         finally:
+            documents_work.cancel()
             await _drain(services, 0.0)
             services.queue.close()
             services.readiness.close()
             await run_in_threadpool(services.image_reader.close)
+            await run_in_threadpool(services.library.close)
             corpus.close()
             await run_in_threadpool(maintenance.stop)
 
@@ -142,6 +148,7 @@ def create_app(
         notes,
         patients,
         images,
+        documents,
         conversations,
         feedback,
         jobs,
@@ -201,6 +208,7 @@ def _open_services(
 
     queue.on_ended = question_ended
     meter.watch(queue, readiness)
+    runs = Jobs(history.jobs, settings, activity)
     return Services(
         settings=settings,
         url=url or service.public_url,
@@ -218,7 +226,8 @@ def _open_services(
         receipts=history.receipts,
         corpus=corpus,
         queue=queue,
-        jobs=Jobs(history.jobs, settings, activity),
+        jobs=runs,
+        library=ServedLibrary(settings, state, access.audit, runs),
         images=images,
         image_reader=ImageReader(
             functools.partial(open_image_viewing, settings, service.images_at_once), service.images_at_once

@@ -27,6 +27,7 @@ from pipeline.service.database.engine import State
 from pipeline.service.images.reader import ImageReader
 from pipeline.service.images.stored import StoredImages
 from pipeline.service.jobs.runner import Jobs
+from pipeline.service.library.served_library import ServedLibrary
 from pipeline.service.metrics import Meter
 from pipeline.service.middleware import cookies
 from pipeline.service.middleware.authentication import Caller
@@ -62,6 +63,7 @@ class Services:
     jobs: Jobs
     images: StoredImages
     image_reader: ImageReader
+    library: ServedLibrary
     volumes: LargeBodies
     """Those that are on their way to a viewer."""
     readiness: Readiness

@@ -37,6 +37,9 @@ ERRORS_MAX = 20
 
 STATUS: dict[type[ChartwellError], int] = {
     errors.BadRequest: 422,
+    errors.LibraryError: 409,
+    errors.DomainUnknown: 404,
+    errors.VersionUnknown: 404,
     refusals.SignInFailed: 401,
     refusals.SignInDelayed: 429,
     refusals.IdentityProviderFailed: 502,

@@ -42,11 +42,13 @@ class Action(StrEnum):
     READ_OWN_CONVERSATIONS = "read-own-conversations"
     GIVE_FEEDBACK = "give-feedback"
     READ_STATUS = "read-status"
+    UPLOAD_DOCUMENTS = "upload-documents"
     START_JOBS = "start-jobs"
     READ_JOBS = "read-jobs"
     CANCEL_JOBS = "cancel-jobs"
     REVIEW = "review"
     READ_AUDIT = "read-audit"
+    MANAGE_DOMAINS = "manage-domains"
     MANAGE_PEOPLE = "manage-people"
     MANAGE_KEYS = "manage-keys"
     READ_METRICS = "read-metrics"
@@ -62,9 +64,18 @@ _READER = frozenset(
         Action.READ_STATUS,
     }
 )
-_CONTRIBUTOR = _READER | {Action.START_JOBS, Action.READ_JOBS, Action.CANCEL_JOBS}
+_CONTRIBUTOR = _READER | {
+    Action.UPLOAD_DOCUMENTS,
+    Action.START_JOBS,
+    Action.READ_JOBS,
+    Action.CANCEL_JOBS,
+}
 _REVIEWER = _READER | {Action.REVIEW, Action.READ_AUDIT}
-_ADMINISTRATOR = _CONTRIBUTOR | _REVIEWER | {Action.MANAGE_PEOPLE, Action.MANAGE_KEYS, Action.READ_METRICS}
+_ADMINISTRATOR = (
+    _CONTRIBUTOR
+    | _REVIEWER
+    | {Action.MANAGE_DOMAINS, Action.MANAGE_PEOPLE, Action.MANAGE_KEYS, Action.READ_METRICS}
+)
 
 _GRANTED: Mapping[Role, frozenset[Action]] = {
     "reader": _READER,

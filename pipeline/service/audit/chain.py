@@ -188,6 +188,10 @@ class AuditLog:
             )
         )
 
+    def has_subject(self, session: StateSession, subject: str) -> bool:
+        """Whether a committed row is about exactly this: for what must be recorded once, also after a crash."""
+        return session.scalar(select(Audit.number).where(Audit.subject == subject).limit(1)) is not None
+
     def record(
         self,
         actor: Actor,

@@ -26,11 +26,13 @@ from typing import Any, TypeVar
 from pipeline.config import Settings, as_environment
 from pipeline.logs import LOGGER, fault_fields
 from pipeline.service.access.policy import Principal
+from pipeline.service.audit.chain import Actor
 from pipeline.service.errors import Conflict, NotKnown, Unexpected
 from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.jobs.records import EndState, JobHistory, JobRow
 
 KIND = "index-notes"
+DOCUMENTS = "index-documents"
 KEPT_EVERY_SECONDS = 1.0
 STOP_SECONDS = 20.0
 """A run ends after its batch; one that has not by then is killed, which loses that batch's work and nothing else."""
@@ -77,6 +79,19 @@ class Jobs:
             self._running = _JobRun(
                 job, self._book, self._command(inbox, arguments), self._settings, self._activity
             )
+            self._running.task = asyncio.create_task(self._supervise(self._running))
+            return job
+
+    async def start_documents(self, actor: Actor) -> JobRow:
+        """Read what was uploaded and index what is approved. Raises Conflict where a run is in progress."""
+        async with self._starting:
+            if self._running is not None:
+                raise Conflict("An indexing job is running.", remedy="Wait for it, or cancel it.")
+            if self._stopping.is_set():
+                raise Conflict("The service is stopping.", remedy="Try again in a minute.")
+            job = await _in_thread(lambda: self._book.begin(actor, DOCUMENTS, {}))
+            words = [sys.executable, "-m", "pipeline.vectorize", "documents", "--json", "--progress-lines"]
+            self._running = _JobRun(job, self._book, words, self._settings, self._activity)
             self._running.task = asyncio.create_task(self._supervise(self._running))
             return job
 

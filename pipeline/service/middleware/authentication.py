@@ -24,16 +24,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pipeline.config import ServiceSettings
 from pipeline.service.access.policy import Principal
 from pipeline.service.access.throttle import network_of
-from pipeline.service.errors import Forbidden, SignInFailed
+from pipeline.service.errors import Forbidden, SignInFailed, TooLarge
 from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.middleware import cookies
 from pipeline.service.middleware.limits import (
+    DOCUMENTS_BYTES_MAX,
+    DOCUMENTS_SECONDS_MAX,
     UPLOAD_SECONDS_MAX,
     LargeBodies,
     RateLimit,
     declared_bytes,
+    limited,
     replayed,
     require_image,
+    takes_documents,
     takes_image,
     upload_bytes_max,
     whole_body,
@@ -148,6 +152,9 @@ class AuthenticationMiddleware:
         if takes_image(scope) and self._is_large(scope):
             await self._with_image(request, receive, send)
             return
+        if takes_documents(scope):
+            await self._with_documents(request, receive, send)
+            return
         body = b""
         if request.method not in {"GET", "HEAD"}:
             body = await whole_body(scope, receive, self._settings.body_bytes_max)
@@ -171,6 +178,22 @@ class AuthenticationMiddleware:
             require_image(body, settings.body_bytes_max)
             _check_content(request, request.headers, body)
             await self._let_in(request, receive, send, body, caller)
+
+    async def _with_documents(self, request: Request, receive: Receive, send: Send) -> None:
+        """Files that the route writes to disk as they come, from a known user: no one else's are read at all."""
+        scope = request.scope
+        caller = await self._metered_caller(request)
+        if caller is None:
+            await self._send_away(request, receive, send)
+            return
+        if (declared_bytes(scope) or 0) > DOCUMENTS_BYTES_MAX:
+            raise TooLarge(
+                f"Files of one request may have {DOCUMENTS_BYTES_MAX:,} bytes together.", remedy="Send fewer."
+            )
+        with self._uploads.hold(caller.principal.id):
+            await self._admit(request, b"", caller)
+            scope["state"]["caller"] = caller
+            await self._app(scope, limited(receive, DOCUMENTS_BYTES_MAX, DOCUMENTS_SECONDS_MAX), send)
 
     async def _let_in(
         self, request: Request, receive: Receive, send: Send, body: bytes, caller: Caller | None

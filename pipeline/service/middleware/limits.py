@@ -113,6 +113,39 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
+def takes_documents(scope: Scope) -> bool:
+    """Whether a request brings files that are written to disk as they come."""
+    return (scope["method"], scope["path"]) == ("POST", "/v1/documents")
+
+
+DOCUMENTS_BYTES_MAX = 256 * 2**20
+"""Of all files of one request."""
+DOCUMENTS_SECONDS_MAX = 600.0
+
+
+def limited(receive: Receive, bytes_max: int, seconds_max: float) -> Receive:
+    """A `receive` that ends a body that is too large or takes too long. Raises TooLarge, and WrongHttp (408)."""
+    size, ends_at = 0, time.monotonic() + seconds_max
+
+    async def receive_some() -> Message:
+        nonlocal size
+        try:
+            async with asyncio.timeout(max(0.0, ends_at - time.monotonic())):
+                message = await receive()
+        except TimeoutError:
+            raise WrongHttp(
+                f"The body of the request was not here within {seconds_max:.0f} s.",
+                remedy="Send fewer files at a time.",
+                status=408,
+            ) from None
+        size += len(message.get("body", b""))
+        if size > bytes_max:
+            raise _too_large(bytes_max)
+        return message
+
+    return receive_some
+
+
 LARGE_AT_ONCE = 8
 """Bodies of megabytes, an image or a volume, that are held in memory at the same time, of all people."""
 LARGE_EACH = 2

@@ -28,11 +28,13 @@ read-note               yes     yes          yes       yes
 read-own-conversations  yes     yes          yes       yes
 give-feedback           yes     yes          yes       yes
 read-status             yes     yes          yes       yes
+upload-documents        -       yes          -         yes
 start-jobs              -       yes          -         yes
 read-jobs               -       yes          -         yes
 cancel-jobs             -       yes          -         yes
 review                  -       -            yes       yes
 read-audit              -       -            yes       yes
+manage-domains          -       -            -         yes
 manage-people           -       -            -         yes
 manage-keys             -       -            -         yes
 read-metrics            -       -            -         yes

@@ -1,0 +1,1 @@
+"""The library of documents behind the service's doors."""

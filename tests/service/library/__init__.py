@@ -1,0 +1,1 @@
+"""The library behind the service: doors, rights, and what is found when."""
