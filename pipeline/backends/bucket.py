@@ -42,6 +42,8 @@ ORIGINALS, ARRIVING = "originals/", "arriving/"
 PART_BYTES = 16 * 1024**2
 """Larger files go in parts of this size."""
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS_MAX = 5.0, 30.0, 3
+SHORT_SECONDS = 5.0
+"""Patience with questions that are asked while nobody else can write to the catalogue."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _UPLOAD = re.compile(r"([0-9a-f]{64})-[0-9a-f]{32}")
@@ -81,15 +83,18 @@ def library_bucket(settings: LibrarySettings, scratch: Path) -> OriginalBucket:
             "CHARTWELL_LIBRARY__KMS_KEY_ID is set, and the originals are not encrypted with it.",
             remedy="Set CHARTWELL_LIBRARY__ENCRYPTION=aws:kms, or leave the key out.",
         )
-    return OriginalBucket(_client(settings), settings, scratch)
+    short = _client(settings, SHORT_SECONDS, SHORT_SECONDS, attempts=1)
+    return OriginalBucket(
+        _client(settings, CONNECT_SECONDS, READ_SECONDS, ATTEMPTS_MAX), short, settings, scratch
+    )
 
 
-def _client(settings: LibrarySettings) -> Any:
+def _client(settings: LibrarySettings, connect_seconds: float, read_seconds: float, attempts: int) -> Any:
     config = Config(
         signature_version="s3v4",
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"total_max_attempts": ATTEMPTS_MAX, "mode": "standard"},
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
         # The signature covers the bytes: every server checks that, while not all know AWS's newer checksums.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
@@ -102,8 +107,9 @@ def _client(settings: LibrarySettings) -> Any:
 class OriginalBucket:
     """Safe to use from several threads and processes."""
 
-    def __init__(self, client: Any, settings: LibrarySettings, scratch: Path) -> None:
+    def __init__(self, client: Any, short_client: Any, settings: LibrarySettings, scratch: Path) -> None:
         self._client = client
+        self._short = short_client
         self._settings = settings
         self._scratch = scratch
         self._bucket = settings.bucket
@@ -116,7 +122,7 @@ class OriginalBucket:
         return content_hash, size
 
     def has(self, content_hash: str) -> bool:
-        return self._size(self._key(content_hash)) is not None
+        return self._size(self._short, self._key(content_hash)) is not None
 
     @contextmanager
     def as_file(self, content_hash: str) -> Iterator[Path]:
@@ -129,7 +135,7 @@ class OriginalBucket:
 
     def remove(self, content_hash: str) -> bool:
         there = self.has(content_hash)
-        self._delete(self._key(content_hash))
+        self._delete(self._short, self._key(content_hash))
         return there
 
     def hashes(self, kept_before: float = math.inf) -> Iterator[str]:
@@ -143,7 +149,7 @@ class OriginalBucket:
             key for key, at in self._listed(self._settings.prefix + ARRIVING) if now - at > older_than_seconds
         ]
         for key in stale:
-            self._delete(key)
+            self._delete(self._client, key)
         with self._errors():
             pages = self._client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self._bucket, Prefix=self._settings.prefix
@@ -190,14 +196,14 @@ class OriginalBucket:
         if announced is None:
             raise _nothing_arrived()
         key, content_hash = self._arriving(upload_id), announced[1]
-        held = self._size(key)
+        held = self._size(self._client, key)
         with self._file() as path:
             if held is None or self._fetch(key, path) is None:
                 raise _nothing_arrived()
             as_announced = held == size and _hash_of(path) == content_hash
             if as_announced:
                 self._put(path, content_hash, size)
-        self._delete(key)
+        self._delete(self._client, key)
         if not as_announced:
             raise LibraryError(
                 "What arrived is not the file that was announced.", remedy="Upload the file again."
@@ -228,15 +234,15 @@ class OriginalBucket:
         )
         with self._errors():
             self._client.upload_file(str(path), self._bucket, key, ExtraArgs=more, Config=parts)
-        if self._size(key) != size:
+        if self._size(self._client, key) != size:
             raise StoreError(
                 f"The bucket of originals says that it keeps {content_hash}, and has other bytes.",
                 remedy="Look at the bucket's rules for events and lifecycle, then upload the file again.",
             )
 
-    def _delete(self, key: str) -> None:
+    def _delete(self, client: Any, key: str) -> None:
         with self._errors():
-            self._client.delete_object(Bucket=self._bucket, Key=key)
+            client.delete_object(Bucket=self._bucket, Key=key)
 
     def _fetch(self, key: str, path: Path) -> int | None:
         """Bytes; None where it is not there."""
@@ -248,10 +254,11 @@ class OriginalBucket:
         except _Absent:
             return None
 
-    def _size(self, key: str) -> int | None:
+    def _size(self, client: Any, key: str) -> int | None:
+        """Bytes; None where it is not there."""
         try:
             with self._errors():
-                return int(self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"])
+                return int(client.head_object(Bucket=self._bucket, Key=key)["ContentLength"])
         except _Absent:
             return None
 

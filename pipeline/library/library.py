@@ -128,12 +128,18 @@ class Library:
             return self.originals.remove(content_hash)
 
     def collect(self, now: float) -> int:
-        """Remove originals that no document has and that are not on their way to one; how many. `now`: seconds since
-        1970."""
-        collected = 0
-        for content_hash in list(self.originals.hashes(kept_before=now - ARRIVING_SECONDS)):
-            collected += self._remove_original(content_hash)
+        """Remove originals that no document has and that are not on their way to one; how many. What was read of a file
+        while its document was removed goes too. `now`: seconds since 1970."""
+        unclaimed = self._unclaimed(self.originals.hashes(kept_before=now - ARRIVING_SECONDS))
+        collected = sum(map(self._remove_original, unclaimed))
+        for content_hash in self._unclaimed(self.readings.hashes()):
+            with self.catalogue.exclusive():
+                if not self.catalogue.holds(content_hash):
+                    self.readings.remove(content_hash)
         return collected + self.originals.remove_unfinished(ARRIVING_SECONDS, now)
+
+    def _unclaimed(self, hashes: Iterator[str]) -> list[str]:
+        return [each for each in hashes if not self.catalogue.holds(each)]
 
     def retire(self, take_out: Callable[[list[str]], object]) -> int:
         """Remove what domains keep no longer, with its originals; how many versions.

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pipeline.storage.sqlite import storage_errors
 
 READING_VERSION = 1
 """Raised where a document is read otherwise: readings of before count as none."""
+_ENDING = ".json.gz"
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,16 @@ class Readings:
         except (gzip.BadGzipFile, EOFError, zlib.error, ValueError, KeyError, TypeError):
             return None  # cut or of another release: read again from the original
 
+    def hashes(self) -> Iterator[str]:
+        """Of the originals that something is kept of, in no order."""
+        yield from (place.name.removesuffix(_ENDING) for place in self.root.glob(f"??/*{_ENDING}"))
+
     def remove(self, content_hash: str) -> None:
         with storage_errors(self._path(content_hash)):
             self._path(content_hash).unlink(missing_ok=True)
 
     def _path(self, content_hash: str) -> Path:
-        return self.root / content_hash[:2] / f"{content_hash}.json.gz"
+        return self.root / content_hash[:2] / f"{content_hash}{_ENDING}"
 
 
 def as_record(document: LibraryDocument) -> dict[str, Any]:

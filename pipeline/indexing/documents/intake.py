@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.errors import UnreadableDocument
+from pipeline.errors import (
+    ChartwellError,
+    LibraryError,
+    StoreDamaged,
+    UnreadableDocument,
+    VersionUnknown,
+)
 from pipeline.library.catalogue import Domains
 from pipeline.library.classification import classify_document, with_classification
 from pipeline.library.library import Library
@@ -67,19 +73,31 @@ class Intake:
         return replace(added, version=self.read(added.version))
 
     def read(self, version: LibraryVersion) -> LibraryVersion:
-        """Read one that was uploaded; any other stays as it is."""
+        """Read one that was uploaded; any other stays as it is, and so does one that somebody removes meanwhile. A lost
+        or damaged original costs its own document: to upload the file again brings it back."""
         if version.state != "uploaded":
             return version
         catalogue = self.library.catalogue
         try:
             document = self.document(version)
         except UnreadableDocument as refused:
-            return catalogue.record_unreadable(
-                version.version_id, ReadingRefusal(refused.kind, refused.what, refused.remedy)
-            )
+            return self._refused(version, refused.kind, refused)
+        except (LibraryError, StoreDamaged) as lost:
+            return self._refused(version, "original-lost", lost)
         relevance = self.judge(catalogue.domain(version.domain), document)
-        near = self.library.near_duplicates(version.version_id, document)
-        return catalogue.record_reading(version.version_id, document, relevance, near)
+        try:
+            near = self.library.near_duplicates(version.version_id, document)
+            return catalogue.record_reading(version.version_id, document, relevance, near)
+        except VersionUnknown:
+            return version
+
+    def _refused(self, version: LibraryVersion, kind: str, refused: ChartwellError) -> LibraryVersion:
+        try:
+            return self.library.catalogue.record_unreadable(
+                version.version_id, ReadingRefusal(kind, refused.what, refused.remedy)
+            )
+        except VersionUnknown:
+            return version
 
     def read_waiting(self) -> Iterator[LibraryVersion]:
         """Those that were kept and not read, as a process that was cut off leaves them."""
