@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +32,7 @@ from pipeline.indexing.documents.approved import (
     accept_approved,
     approved_records,
     decide,
+    still_approved,
     tidy,
 )
 from pipeline.indexing.documents.intake import Intake
@@ -189,7 +190,8 @@ def _run(
         pass
     taken = tuple(_taken(intake, files, domain, supersedes, indexing))
     decided = tuple(_decided(library, indexing, asked, why))
-    tally = indexing.run(approved_records(intake), sources=[LIBRARY_SOURCE], prune=True)
+    flow = replace(indexing, still_held=still_approved(library.catalogue))
+    tally = flow.run(approved_records(intake), sources=[LIBRARY_SOURCE], prune=True)
     tidy(library, indexing.committer.remove, time.time())
     catalogue = library.catalogue
     return DocumentsRun(

@@ -20,7 +20,7 @@ from pipeline.indexing.embedding import StoredVectors, VectorCache
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.material import Material, NoteMaterial
 from pipeline.indexing.run_counts import Observer, RejectionSink, RunCounts, SilentObserver
-from pipeline.indexing.staging import Stager, identify
+from pipeline.indexing.staging import Stager, StillHeld, identify
 from pipeline.indexing.validation import NO_PREFIXES, Accept, accept, accept_all
 from pipeline.indexing.worker import Worker
 from pipeline.ports import Embedder, ImageEmbedder, Ledger, Store
@@ -60,6 +60,8 @@ class Indexing:
     """What is indexed next to the notes of `store`; None: those notes."""
     accept: Accept = accept
     """How a record of that material is judged."""
+    still_held: StillHeld | None = None
+    """Of a source that may take back what it gave while it is read. None: it does not."""
 
     @property
     def material(self) -> Material:
@@ -150,6 +152,9 @@ class Indexing:
         """Find notes that these sources once held; remove them only where that was asked for, and where all was read:
         what could not be read may hold any of them."""
         missing = self.ledger.missing(sources)
+        if self.still_held is not None and missing:
+            held = self.still_held(missing)  # brought by a run alongside this one
+            missing = [key for key in missing if key not in held]
         if prune and missing and not tally.unread:
             tally.pruned = self.committer.remove(missing)
         else:
@@ -190,6 +195,7 @@ class Indexing:
             self.committer.remove,
             self.prefixes,
             mirrored,
+            self.still_held,
         )
 
     def _worker(

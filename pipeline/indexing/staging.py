@@ -6,7 +6,7 @@ another patient's. Which of two records counts is `identity.py`'s judgement. Ref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -52,6 +52,10 @@ IDENTIFIED_NOTES = 500
 """Notes of the first release that are looked up with one commit."""
 
 
+StillHeld: TypeAlias = Callable[[Sequence[str]], Collection[str]]
+"""Those of these ids that their source has at this moment, where a source can take one back while it is read."""
+
+
 @dataclass
 class Stager:
     """Takes the records of one run, group by group; mutable."""
@@ -68,6 +72,9 @@ class Stager:
     prefixes: Prefixes = NO_PREFIXES
     mirrored: bool = False
     """True where the records come from another store, which has decided all this already."""
+    still_held: StillHeld | None = None
+    """Asked while no one else can write here: what was taken back since it was read is not staged, and whoever takes
+    one back afterwards finds it here."""
     _set_aside: set[str] = field(default_factory=set)
     """Notes of this run whose records so far did not count against what was stored."""
     _outdone: set[str] = field(default_factory=set)
@@ -89,10 +96,16 @@ class Stager:
         latest, withdrawals = self._sorted(group)
         # Judged and staged as one: a run alongside this one may bring a newer version of the same note.
         with self.ledger.transaction():
-            self._take(latest)
+            self._take(self._still_held(latest))
             self._settle(self._disputed)
         if withdrawals:
             self._withdraw(withdrawals)
+
+    def _still_held(self, latest: dict[str, ValidNote]) -> dict[str, ValidNote]:
+        if self.still_held is None or not latest:
+            return latest
+        held = self.still_held(list(latest))
+        return {key: note for key, note in latest.items() if key in held}
 
     def _take(self, latest: Mapping[str, ValidNote]) -> None:
         latest = self._of_one_authority(latest)

@@ -12,6 +12,7 @@ from pipeline.config import IndexingSettings
 from pipeline.errors import ChartwellError
 from pipeline.indexing.documents.intake import Intake
 from pipeline.indexing.identity import Prefixes
+from pipeline.indexing.staging import StillHeld
 from pipeline.indexing.validation import NO_PREFIXES, ValidNote
 from pipeline.library.catalogue import Domains, LibraryCatalogue
 from pipeline.library.library import Library
@@ -22,6 +23,9 @@ from pipeline.records import LIBRARY_PREFIX, Rejection, SourceRecord, library_id
 
 LIBRARY_SOURCE = LIBRARY_PREFIX
 """What the ledger calls the library."""
+
+OUT_OF_USE = ("withdrawn", "superseded")
+"""States of what was approved before."""
 
 _DOCUMENT = "document"
 
@@ -52,10 +56,28 @@ def accept_approved(
     return ValidNote(document, record.source, record.position, document.fingerprint())
 
 
+def still_approved(catalogue: LibraryCatalogue) -> StillHeld:
+    """For `Indexing.still_held`: what is decided while a run reads the library holds for that run."""
+
+    def held(resource_ids: Sequence[str]) -> frozenset[str]:
+        versions = [resource_id.removeprefix(LIBRARY_PREFIX) for resource_id in resource_ids]
+        return frozenset(map(library_id, catalogue.approved_now(versions)))
+
+    return held
+
+
 def tidy(library: Library, remove: Callable[[Sequence[str]], object], now: float) -> None:
-    """Take out what domains keep no longer, from the store of notes first, and originals that no document has. `remove`
-    is given ids of the store; `now`: seconds since 1970."""
-    library.retire(lambda version_ids: remove(list(map(library_id, version_ids))))
+    """Take out what domains keep no longer, from the store of notes first and, as in `decide`, last; and originals that
+    no document has. `remove` is given ids of the store; `now`: seconds since 1970."""
+    taken: list[str] = []
+
+    def take_out(version_ids: Sequence[str]) -> None:
+        remove(list(map(library_id, version_ids)))
+        taken.extend(map(library_id, version_ids))
+
+    library.retire(take_out)
+    if taken:
+        remove(taken)
     library.collect(now)
 
 
@@ -69,11 +91,16 @@ def decide(
     domains: Domains = None,
 ) -> Decided:
     """Take what leaves out of the store of notes, then record the decision: what no one answers for any more is found
-    by no one, also where this is cut off in between. `remove` is given ids of the store.
+    by no one, also where this is cut off in between. And take it out again: a run that read the library before the
+    decision may have brought it back. `remove` is given ids of the store.
 
     Raises as LibraryCatalogue.decide.
     """
-    leaving = catalogue.to_remove_first(version_ids, decision, domains)
+    leaving = [library_id(each) for each in catalogue.to_remove_first(version_ids, decision, domains)]
     if leaving:
-        remove([library_id(version_id) for version_id in leaving])
-    return catalogue.decide(version_ids, decision, by, why, domains)
+        remove(leaving)
+    decided = catalogue.decide(version_ids, decision, by, why, domains)
+    left = [each for each in (*decided.versions, *decided.superseded) if each.state in OUT_OF_USE]
+    if again := list(dict.fromkeys([*leaving, *(library_id(each.version_id) for each in left)])):
+        remove(again)
+    return decided
