@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import DomainUnknown, StoreUnavailable
-from pipeline.library.catalogue import LibraryCatalogue
+from pipeline.library.catalogue import Domains, LibraryCatalogue
 from pipeline.library.library import ARRIVING_SECONDS, Library, open_library
 from pipeline.library.originals import OriginalFolder
 from pipeline.library.readings import Readings
@@ -105,6 +106,27 @@ def test_no_row_is_made_of_an_original_that_was_removed_meanwhile(
         rows = [each.content_hash for each in library.catalogue.versions()]
         assert rows == list(originals.hashes())
         assert bool(rows) == kept
+
+
+class TakenInAgain(LibraryCatalogue):
+    """Somebody else takes the same file in between the row that goes and its original."""
+
+    def remove(self, version_id: str, by: str, why: str, domains: Domains = None) -> bool:
+        held = self.version(version_id)
+        assert held is not None
+        last = super().remove(version_id, by, why, domains)
+        self.add(Upload(held.content_hash, held.file_name, held.size, held.domain, "other"))
+        return last
+
+
+def test_an_original_stays_where_the_same_file_comes_in_while_it_is_removed(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "library.sqlite")) as database:
+        originals = OriginalFolder(tmp_path / "originals")
+        library = Library(TakenInAgain(database), originals, Readings(tmp_path / "readings"))
+        library.catalogue.put_domain(LibraryDomain("pain"))
+        library.remove(take_in(library, b"Rest."), "librarian", "")
+        assert [each.content_hash for each in library.catalogue.versions()] == list(originals.hashes())
+        assert list(originals.hashes()) != []
 
 
 def test_an_original_that_has_a_row_again_is_not_collected(library: Library, tmp_path: Path) -> None:
