@@ -125,7 +125,7 @@ def crash_test(
     the kills are spent makes room for a new one, in a store of its own."""
     chance = random.Random(seed)
     make_corpus(folder, notes, films)
-    with _store(folder / "measure", store):
+    with store_of(folder / "measure", store):
         _await(started := _start(folder, folder / "measure"), folder)
         began = time.monotonic()
         assert started.wait() == 0
@@ -134,7 +134,7 @@ def crash_test(
     for corpus in itertools.count():
         data_dir = folder / f"data-{corpus}"
         (folder / "pictures").unlink(missing_ok=True)
-        with _store(data_dir, store):
+        with store_of(data_dir, store):
             done += _kill(folder, data_dir, kills - done, chance, whole)
             assert _start(folder, data_dir).wait() == 0
             problems = _problems(folder, data_dir, notes, films)
@@ -160,7 +160,7 @@ def _kill(folder: Path, data_dir: Path, kills_max: int, chance: random.Random, s
 
 
 @contextmanager
-def _store(data_dir: Path, kind: StoreKind) -> Iterator[None]:
+def store_of(data_dir: Path, kind: StoreKind) -> Iterator[None]:
     """What this process and its workers find in their environment."""
     data_dir.mkdir()
     if kind == "embedded":
