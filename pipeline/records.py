@@ -35,6 +35,13 @@ def library_id(version_id: str) -> str:
     return LIBRARY_PREFIX + version_id
 
 
+def version_of_library(resource_id: str) -> str:
+    """The version that the store calls so. Raises ValueError for what is no library document."""
+    if not is_of_library(resource_id):
+        raise ValueError(f"{resource_id!r} is not a library document")
+    return resource_id.removeprefix(LIBRARY_PREFIX)
+
+
 def is_of_library(resource_id: str) -> bool:
     """Whether what the store calls so is a library document and not a note."""
     return resource_id.startswith(LIBRARY_PREFIX)

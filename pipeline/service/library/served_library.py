@@ -54,6 +54,11 @@ class ServedLibrary:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
+    def is_there(self) -> bool:
+        """Whether anybody made it yet."""
+        return self._library is not None or is_there(self._settings.data_dir)
+
+    @property
     def library(self) -> Library:
         """Opened when it is first asked for."""
         with self._opening:

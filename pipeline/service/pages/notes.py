@@ -12,7 +12,8 @@ from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.pages.dependencies import RendererHere
 from pipeline.service.pages.errors import is_part
-from pipeline.service.pages.view_models import NoteView, refuse_another
+from pipeline.service.pages.library import cited_document, is_document
+from pipeline.service.pages.view_models import NoteView, note_address, refuse_another
 from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
 
 router = APIRouter(include_in_schema=False)
@@ -33,6 +34,12 @@ def note(
     """The note with the ranges of the address pointed out. Its address can be shared: rights decide who sees it."""
     document = read_note(services, principal, resource_id)
     refuse_another(document.patient_id, cited_of)
+    if is_document(resource_id):
+        spans = [range_in(text, len(document.text_content)) for text in span or ()]
+        opened = cited_document(services, principal, document, spans, note_address(resource_id, spans))
+        if is_part(request):
+            return renderer.fragment("cited_document_fragment.html", shown=opened)
+        return renderer.page(request, "cited_document.html", shown=opened)
     shown = NoteView.of(document, [range_in(text, len(document.text_content)) for text in span or ()])
     if is_part(request):
         return renderer.fragment("note_fragment.html", shown=shown)

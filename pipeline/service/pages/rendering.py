@@ -17,8 +17,10 @@ from starlette.responses import HTMLResponse
 
 from pipeline.images import image_called
 from pipeline.locators import in_words
+from pipeline.records import patient_in_words
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.images.stored import StoredImages
+from pipeline.service.library.served_library import ServedLibrary
 from pipeline.service.middleware.authentication import Caller
 from pipeline.service.pages import wording as words
 from pipeline.service.pages.assets import Assets
@@ -37,16 +39,16 @@ THEME = "chartwell-theme"
 """A cookie that the page's script sets; anything but "light" or "dark" means the system's."""
 
 FILMS = "films"
+LIBRARY = "library"
 NAVIGATION = (
     ("ask", "Ask", "/", Action.ASK),
     (FILMS, "Films", "/films", Action.READ_NOTE),
+    (LIBRARY, "Library", "/library", Action.READ_NOTE),
     ("history", "History", "/conversations", Action.READ_OWN_CONVERSATIONS),
     ("jobs", "Jobs", "/jobs", Action.READ_JOBS),
     ("people", "People", "/people", Action.MANAGE_PEOPLE),
     ("status", "Status", "/status", Action.READ_STATUS),
 )
-"""The review queue and the upload of documents will have their entries here."""
-
 DONE: Mapping[str, str] = MappingProxyType(
     {
         "renamed": "Renamed.",
@@ -57,6 +59,7 @@ DONE: Mapping[str, str] = MappingProxyType(
         "cancelled": "The job stops after its current batch.",
         "signed-out": "They were signed out everywhere.",
         "password": "Your password was changed. You are signed out everywhere else.",
+        "decided": "Decided.",
         "thanks": "Thank you. Your feedback was saved with the answer.",
     }
 )
@@ -110,6 +113,7 @@ class Renderer:
             dependency_words=words.dependency_words,
             day_words=words.day_words,
             short_id=words.short_id,
+            whose=patient_in_words,
             time_left=words.time_left,
             hours=words.hours,
             role_words=words.ROLES,
@@ -126,9 +130,7 @@ class Renderer:
         frame: dict[str, Any] = {
             "principal": principal,
             "csrf_token": caller.csrf_token if caller else None,
-            "nav": _navigation(
-                principal, here, films=principal is not None and _has_films(request, principal)
-            ),
+            "nav": _navigation(principal, here, _empty(request, principal)),
             "here": here,
             "theme": request.cookies.get(THEME, ""),
             "done": DONE.get(request.query_params.get("done", "")),
@@ -143,15 +145,19 @@ class Renderer:
         return self._environment.get_template(template).render(**values)
 
 
-def _has_films(request: Request, principal: Principal) -> bool:
+def _empty(request: Request, principal: Principal | None) -> frozenset[str]:
+    """Entries behind which the user would find nothing: no one is led there."""
+    if principal is None:
+        return frozenset({FILMS, LIBRARY})
     images: StoredImages = request.app.state.services.images
-    return images.any_within(principal.scope)
+    shelves: ServedLibrary = request.app.state.services.library
+    empty = set() if images.any_within(principal.scope) else {FILMS}
+    return frozenset(empty if shelves.is_there else empty | {LIBRARY})
 
 
-def _navigation(principal: Principal | None, here: str, *, films: bool) -> list[NavigationItem]:
-    """`films`: whether the user may see any; without, no one is led to them."""
+def _navigation(principal: Principal | None, here: str, empty: frozenset[str]) -> list[NavigationItem]:
     return [
         NavigationItem(words, address, name == here)
         for name, words, address, action in NAVIGATION
-        if allowed(principal, action) and (films or name != FILMS)
+        if allowed(principal, action) and name not in empty
     ]

@@ -12,6 +12,7 @@ from pipeline.service.pages import (
     conversations,
     films,
     jobs,
+    library,
     notes,
     patients,
     status,
@@ -48,6 +49,18 @@ def install(app: FastAPI) -> Failures:
     renderer = Renderer()
     app.state.renderer = renderer
     # `conversations` before `ask`: its paths are the more particular ones.
-    for routes in (static, conversations, ask, notes, films, patients, jobs, administration, account, status):
+    for routes in (
+        static,
+        conversations,
+        ask,
+        notes,
+        films,
+        library,
+        patients,
+        jobs,
+        administration,
+        account,
+        status,
+    ):
         app.include_router(routes if isinstance(routes, APIRouter) else routes.router)
     return Failures(renderer)
