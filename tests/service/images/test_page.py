@@ -247,7 +247,7 @@ def test_what_a_form_sends_in_an_address_has_no_token() -> None:
         for form in re.findall(r"<form.*?</form>", template.read_text(), re.DOTALL)
     ]
     asked = [form for form in forms if 'method="get"' in form.partition(">")[0]]
-    assert len(asked) == 3
+    assert len(asked) == 4
     assert not [form for form in asked if "csrf(" in form]
     assert not [
         form for form in forms if "method=" not in form.partition(">")[0] and "again_form" not in form
