@@ -6,7 +6,9 @@ else the approved ones. What is out of sight is answered exactly as what is not 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, BinaryIO
 from urllib.parse import quote
 
 import anyio
@@ -14,15 +16,19 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.responses import StreamingResponse
 
 from pipeline.errors import BadRequest, UnreadableDocument, VersionUnknown
+from pipeline.library.originals import BLOCK_BYTES
 from pipeline.library.records import DocumentState
-from pipeline.library.versions import Added, LibraryDomain, LibraryQuery, LibraryVersion
+from pipeline.library.states import Decision
+from pipeline.library.versions import Added, Decided, LibraryDomain, LibraryQuery, LibraryVersion
+from pipeline.records import EVERYTHING, library_id
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.images import PRIVATE, binary
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
-from pipeline.service.errors import NotKnown, TooLarge
+from pipeline.service.errors import NotKnown, NotReady
+from pipeline.service.library.upload_form import FilesToDisk
 from pipeline.service.problems import WrongHttp, documented
 from pipeline.service.schemas.documents import (
     AddedOut,
@@ -43,15 +49,12 @@ from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
 
 router = APIRouter(prefix="/v1", tags=["documents"])
 
-FILES_MAX = 20
-"""Of one request; a page sends one each, so that it can show how far each is."""
-FILE_BYTES_MAX = 100 * 2**20
-FIELDS_MAX = 8
 MULTIPART = "multipart/form-data"
 PAGE_WIDTH = 900
 PAGE_WIDTH_MAX = 2400
 DRAWN_AT_ONCE = 2
 _DRAWING = anyio.CapacityLimiter(DRAWN_AT_ONCE)
+OWN_UPLOAD = "You uploaded this document: another reviewer approves it, or an administrator."
 NOT_THERE = "Look for it in the list of documents."
 
 VersionId = Annotated[str, Path(pattern="^[0-9a-f]{64}$", examples=["0" * 64])]
@@ -88,7 +91,7 @@ _FORM: dict[str, Any] = {
 async def upload_documents(request: Request, services: ServicesDep, principal: PrincipalHere) -> UploadOut:
     """Take files into a domain. The same bytes again change nothing. They are read after this: ask again for their
     state."""
-    form = await _form(request)
+    form = await _form(request, services)
     try:
         files = [each for each in form.getlist("file") if isinstance(each, UploadFile)]
         domain, supersedes = (_field(form, name) for name in ("domain", "supersedes"))
@@ -96,36 +99,24 @@ async def upload_documents(request: Request, services: ServicesDep, principal: P
             raise BadRequest("The form has no file, or no domain.", remedy="Send the fields file and domain.")
         if supersedes and len(files) > 1:
             raise BadRequest("A newer version is one file.", remedy="Send the others by themselves.")
-        for file in files:
-            _require_size(file)
         taken = [await _take(services, principal, file, domain, supersedes) for file in files]
     finally:
         await form.close()
     return UploadOut(documents=[AddedOut.of(added) for added in taken])
 
 
-async def _form(request: Request) -> FormData:
+async def _form(request: Request, services: Services) -> FormData:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != MULTIPART:
         raise WrongHttp(
             "The body's type is not that of a form with files.", remedy=f"Send {MULTIPART}.", status=415
         )
-    try:
-        return await request.form(max_files=FILES_MAX, max_fields=FIELDS_MAX)
-    except HTTPException as error:
-        raise BadRequest(
-            "The form cannot be read.", remedy=f"Send multipart/form-data with at most {FILES_MAX} files."
-        ) from error
+    return await FilesToDisk(request, services.library.folder).read()
 
 
 def _field(form: FormData, name: str) -> str:
     value = form.get(name, "")
     return value.strip() if isinstance(value, str) else ""
-
-
-def _require_size(file: UploadFile) -> None:
-    if (file.size or 0) > FILE_BYTES_MAX:
-        raise TooLarge(f"A document may have {FILE_BYTES_MAX:,} bytes.", remedy="Split it into parts.")
 
 
 async def _take(
@@ -160,6 +151,8 @@ def list_documents(
     query = LibraryQuery(states, domain, document_id, words)
     found = catalogue.versions(query, sight, after=after, limit=limit + 1)
     shown = found[:limit]
+    if not _works_with_documents(principal):
+        shown = list(map(_as_readers_see, shown))
     return DocumentsOut.of(shown, counts, shown[-1].version_id if len(found) > limit else None)
 
 
@@ -168,10 +161,44 @@ def decide_about_documents(
     body: DecisionRequest, services: ServicesDep, principal: PrincipalHere
 ) -> DecidedOut:
     """Approve, reject, withdraw, or put back to waiting. What leaves is found no more when this returns; what is
-    approved is found a little later."""
-    return DecidedOut.of(
-        services.library.decide(body.versions, body.decision, principal.id, body.why, principal.scope.domains)
+    approved is found a little later: `searchable` names what is found already. Nobody but an administrator approves
+    what they uploaded."""
+    decided = decide_about(services, principal, body.versions, body.decision, body.why)
+    return DecidedOut.of(decided, _searchable(services, [each.version_id for each in decided.versions]))
+
+
+def decide_about(
+    services: Services, principal: Principal, version_ids: Sequence[str], decision: Decision, why: str
+) -> Decided:
+    """The decision of a person who may review. What they may not approve, for they uploaded it, costs itself alone."""
+    sight = principal.scope.domains
+    own = (
+        [each for each in version_ids if is_own_upload(services, principal, each)]
+        if decision == "approve"
+        else []
     )
+    others = [each for each in version_ids if each not in own]
+    decided = Decided(())
+    if others:
+        decided = services.library.decide(others, decision, principal.id, why, sight)
+    return replace(decided, refused={**decided.refused, **dict.fromkeys(own, OWN_UPLOAD)})
+
+
+def is_own_upload(services: Services, principal: Principal, version_id: str) -> bool:
+    """Whether somebody else has to approve it."""
+    if allowed(principal, Action.MANAGE_PEOPLE):
+        return False
+    found = services.library.library.catalogue.version(version_id, principal.scope.domains)
+    return found is not None and found.uploaded_by == principal.id
+
+
+def _searchable(services: Services, version_ids: Sequence[str]) -> set[str]:
+    """Of these versions those that a search finds now. None before the store is open: then no one can search."""
+    ids = {library_id(each): each for each in version_ids}
+    try:
+        return {ids[each] for each in services.corpus.visible(set(ids), EVERYTHING)}
+    except NotReady:
+        return set()
 
 
 @router.patch("/documents", dependencies=[requires(Action.UPLOAD_DOCUMENTS)], responses=documented(404))
@@ -197,10 +224,12 @@ def document(version_id: VersionId, services: ServicesDep, principal: PrincipalH
     states: tuple[DocumentState, ...] = () if works else ("approved",)
     others = catalogue.versions(LibraryQuery(states, document_id=version.document_id), sight, limit=200)
     decisions = catalogue.decisions(version_id, sight) if works else []
+    shown = others if works else list(map(_as_readers_see, others))
     return DocumentDetailOut(
         document=DocumentOut.of(version),
-        versions=[DocumentOut.of(each) for each in sorted(others, key=lambda each: each.number)],
+        versions=[DocumentOut.of(each) for each in sorted(shown, key=lambda each: each.number)],
         decisions=[DecisionOut.of(each) for each in decisions],
+        searchable=bool(_searchable(services, [version_id])),
     )
 
 
@@ -253,6 +282,7 @@ async def page_image(
 ) -> Response:
     """One page of a PDF as a picture; 404 for formats without pages."""
     version = await run_in_threadpool(visible_version, services, principal, version_id)
+    await run_in_threadpool(_opened, services, principal, version_id, f"image of page {number}")
     try:
         content = await anyio.to_thread.run_sync(
             lambda: services.library.page_image(version, number, width), limiter=_DRAWING
@@ -265,21 +295,27 @@ async def page_image(
 @router.get(
     "/documents/{version_id}/original",
     dependencies=[requires(Action.READ_NOTE)],
-    response_class=Response,
+    response_class=StreamingResponse,
     responses={**documented(404), **binary("The file as it was handed in.", "application/octet-stream")},
 )
-def original(version_id: VersionId, services: ServicesDep, principal: PrincipalHere) -> Response:
+def original(version_id: VersionId, services: ServicesDep, principal: PrincipalHere) -> StreamingResponse:
     """The file, to be saved and not shown: what a browser would do with it is not known."""
     version = visible_version(services, principal, version_id)
     with services.library.library.originals.as_file(version.content_hash) as path:
-        content = path.read_bytes()
+        file = path.open("rb")  # stays readable when its name is gone
     _opened(services, principal, version_id, "original")
-    named = f"attachment; filename*=UTF-8''{quote(version.file_name)}"
-    return Response(
-        content,
-        media_type="application/octet-stream",
-        headers={**PRIVATE, "Content-Disposition": named},
-    )
+    headers = {
+        **PRIVATE,
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(version.file_name)}",
+        "Content-Length": str(version.size),
+    }
+    return StreamingResponse(_blocks(file), media_type="application/octet-stream", headers=headers)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
 
 
 @router.get("/domains", dependencies=[requires(Action.READ_NOTE)])
@@ -317,7 +353,20 @@ def visible_version(services: Services, principal: Principal, version_id: str) -
     found = services.library.library.catalogue.version(version_id, principal.scope.domains)
     if found is None or not (found.state == "approved" or _works_with_documents(principal)):
         raise VersionUnknown(f"The library has no document {version_id}.", remedy=NOT_THERE)
-    return found
+    return found if _works_with_documents(principal) else _as_readers_see(found)
+
+
+def _as_readers_see(version: LibraryVersion) -> LibraryVersion:
+    """Without what was said of it while it was reviewed: that names other documents, and those who decided."""
+    return replace(
+        version,
+        uploaded_by="",
+        decided_by=None,
+        decided_why=None,
+        findings=(),
+        near_duplicates=(),
+        relevance=None,
+    )
 
 
 def _works_with_documents(principal: Principal) -> bool:

@@ -11,13 +11,14 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from pipeline.config import Settings
 from pipeline.errors import SettingsInvalid
 from pipeline.indexing.documents.approved import decide
 from pipeline.library.catalogue import SELF, Domains
-from pipeline.library.library import Library, is_there
+from pipeline.library.library import Library, is_there, library_folder
 from pipeline.library.reading.pool import DocumentReaders, PageView
 from pipeline.library.records import LibraryDocument
 from pipeline.library.states import Decision
@@ -27,6 +28,7 @@ from pipeline.service.audit.chain import SYSTEM, Actor, AuditLog, SystemActor, o
 from pipeline.service.database.engine import State
 from pipeline.service.errors import Conflict, NotInstalled, NotReady
 from pipeline.service.jobs.runner import Jobs
+from pipeline.service.library.page_images import PageImages
 from pipeline.wiring import open_document_readers, open_library, open_removal
 
 RETRY_SECONDS = 2.0
@@ -46,6 +48,7 @@ class ServedLibrary:
         self._audit = audit
         self._jobs = jobs
         self._opening, self._auditing = threading.Lock(), threading.Lock()
+        self._images = PageImages()
         self._stack = ExitStack()
         self._library: Library | None = None
         self._readers: DocumentReaders | None = None
@@ -65,6 +68,11 @@ class ServedLibrary:
             if self._library is None:
                 self._library = self._entered(lambda: open_library(self._settings))
             return self._library
+
+    @property
+    def folder(self) -> Path:
+        """Where files lie on their way in: on the disk that keeps them."""
+        return library_folder(self._settings.data_dir)
 
     def take_in(
         self, source: BinaryIO, file_name: str, domain: str, by: str, supersedes: str, domains: Domains
@@ -91,8 +99,13 @@ class ServedLibrary:
 
     def page_image(self, version: LibraryVersion, number: int, width: int) -> bytes:
         """A PNG. Raises UnreadableDocument, LibraryError, NotInstalled."""
-        with self.library.originals.as_file(version.content_hash) as path:
-            return self._opened_readers().page_image(PageView(path, number, width))
+        wanted = (version.content_hash, number, width)
+        image = self._images.get(wanted)
+        if image is None:
+            with self.library.originals.as_file(version.content_hash) as path:
+                image = self._opened_readers().page_image(PageView(path, number, width))
+            self._images.put(wanted, image)
+        return image
 
     def _opened_readers(self) -> DocumentReaders:
         with self._opening:

@@ -20,8 +20,9 @@ from pipeline.library.states import Decision, in_words, possible_decisions
 from pipeline.library.versions import LibraryQuery, LibraryVersion
 from pipeline.records import Document, is_of_library, version_of_library
 from pipeline.service.access.policy import Action, Principal, allowed
-from pipeline.service.api.documents import FILE_BYTES_MAX, list_documents, visible_version
+from pipeline.service.api.documents import decide_about, is_own_upload, list_documents, visible_version
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
+from pipeline.service.library.upload_form import FILE_BYTES_MAX
 from pipeline.service.pages.dependencies import Line, RendererHere, see_other
 from pipeline.service.pages.view_models import TextSpan, text_spans
 from pipeline.service.schemas.fields import Text
@@ -156,7 +157,9 @@ def document(
         versions=sorted(others, key=lambda each: each.number) if works else [],
         decisions=catalogue.decisions(version_id, sight) if works else [],
         possible=[
-            DecisionView(each, *DECISIONS[each]) for each in possible_decisions(version.state) if may_review
+            DecisionView(each, *DECISIONS[each])
+            for each in possible_decisions(version.state)
+            if may_review and not (each == "approve" and is_own_upload(services, principal, version_id))
         ],
         next_waiting=_next_waiting(services, principal, version_id) if may_review else "",
         state_words=in_words,
@@ -173,7 +176,7 @@ def decide(
 ) -> RedirectResponse:
     """Decide, and go on with the next one that waits."""
     if decision in DECISIONS:
-        services.library.decide([version_id], decision, principal.id, why, principal.scope.domains)
+        decide_about(services, principal, [version_id], decision, why)
     following = _next_waiting(services, principal, version_id)
     return see_other(f"/library/{following}" if following else "/library", "decided")
 

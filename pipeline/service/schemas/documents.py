@@ -7,6 +7,7 @@ page as it is shown, from its left and top edge. Moments are ISO 8601 in UTC. No
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -124,7 +125,7 @@ class DocumentOut(BaseModel):
     near_duplicates: list[NearDuplicateOut]
     refusal: RefusalOut | None = None
     uploaded_at: str
-    uploaded_by: str
+    uploaded_by: str = Field(description="empty for readers, who are told nothing of the review")
     decided_at: str | None = None
     decided_by: str | None = None
     decided_why: str | None = None
@@ -197,11 +198,16 @@ class DecisionOut(BaseModel):
 class DocumentDetailOut(BaseModel):
     """A version, the others of its document, and what was decided about it."""
 
-    model_config = example({"document": _EXAMPLE, "versions": [_EXAMPLE], "decisions": []})
+    model_config = example(
+        {"document": _EXAMPLE, "versions": [_EXAMPLE], "decisions": [], "searchable": False}
+    )
 
     document: DocumentOut
     versions: list[DocumentOut]
     decisions: list[DecisionOut]
+    searchable: bool = Field(
+        description="whether a search finds it now; an approved one is indexed a little later"
+    )
 
 
 class LineOut(BaseModel):
@@ -262,19 +268,26 @@ class DecidedOut(BaseModel):
     """What became of each version. One that could not be given the decision costs no other."""
 
     model_config = example(
-        {"documents": [{**_EXAMPLE, "state": "approved"}], "superseded": [], "refused": {}}
+        {
+            "documents": [{**_EXAMPLE, "state": "approved"}],
+            "superseded": [],
+            "refused": {},
+            "searchable": [],
+        }
     )
 
     documents: list[DocumentOut]
     superseded: list[DocumentOut]
     refused: dict[str, str] = Field(description="why not, by version id")
+    searchable: list[str] = Field(description="version ids of those that a search finds already")
 
     @classmethod
-    def of(cls, decided: Decided) -> DecidedOut:
+    def of(cls, decided: Decided, searchable: AbstractSet[str]) -> DecidedOut:
         return cls(
             documents=[DocumentOut.of(each) for each in decided.versions],
             superseded=[DocumentOut.of(each) for each in decided.superseded],
             refused=dict(decided.refused),
+            searchable=sorted(searchable),
         )
 
 

@@ -11,7 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from pipeline.service.access.policy import DEMO
 from pipeline.service.access.visibility import Visibility
+from pipeline.service.api.documents import OWN_UPLOAD
+from pipeline.service.library import upload_form
+from pipeline.service.library.page_images import PageImages
 from tests.library.papers import Set, pdf
 from tests.service.running import Running, running, settings_in, until
 
@@ -81,6 +85,7 @@ def test_from_upload_to_withdrawal(service: Running, administrator: httpx2.Clien
     assert found(foreign, "Zolmitriptan dose") == set()
     assert foreign.get(f"/v1/documents/{old}").status_code == 404
     assert foreign.get("/v1/documents").json() == {"documents": [], "counts": {}, "after": None}
+    assert own.get(f"/v1/documents/{old}").json()["searchable"]
     page = own.get(f"/v1/documents/{old}/pages/1").json()
     (line,) = page["lines"]
     assert page["text"][line["start"] : line["end"]] == "Zolmitriptan 5 mg is given."
@@ -217,3 +222,37 @@ def test_names_of_files_are_no_paths(administrator: httpx2.Client, service: Runn
     assert "/" not in name
     assert name.isprintable()
     assert list(Path(service.settings.data_dir).rglob("*pass*")) == []
+
+
+def test_nobody_but_an_administrator_approves_what_they_uploaded(
+    service: Running, administrator: httpx2.Client
+) -> None:
+    person, _ = service.access.people.create(DEMO, "both-desks", role="contributor", sees=PAIN)
+    keys = service.access.keys
+    uploads = service.client(keys.create(DEMO, person.id, "a", ["upload-documents"])[1])
+    own, other = taken(uploads, paper("Of both desks.")), taken(administrator, paper("Of another."))
+    service.access.people.change(DEMO, person.id, role="reviewer")
+    reviews = service.client(keys.create(DEMO, person.id, "b", ["review", "read-note"])[1])
+    told = decide(reviews, "approve", own, other)
+    refused = told["refused"]
+    assert refused.pop(own) == OWN_UPLOAD
+    assert refused.pop(other, "is still being read") != OWN_UPLOAD
+    assert decide(administrator, "approve", own)["refused"].get(own) != OWN_UPLOAD
+
+
+def test_a_file_is_refused_as_soon_as_it_is_too_large(
+    administrator: httpx2.Client, service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_form, "FILE_BYTES_MAX", 3_000_000)
+    assert upload(administrator, b"x" * 3_000_001).status_code == 413
+    assert upload(administrator, b"x" * 3_000_000).status_code == 202
+    assert not list(service.app.state.services.library.folder.glob("tmp*"))
+
+
+def test_pictures_of_pages_are_kept_up_to_a_size() -> None:
+    kept = PageImages(bytes_max=10)
+    for number in range(4):
+        kept.put(("a", number, 900), b"1234")
+    assert [kept.get(("a", number, 900)) for number in range(4)] == [None, None, b"1234", b"1234"]
+    kept.put(("a", 9, 900), b"12345678901")
+    assert kept.get(("a", 9, 900)) is None
