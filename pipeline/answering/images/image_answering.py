@@ -73,6 +73,7 @@ from pipeline.records import (
 
 MODEL = GeneratorModel(provider="extractive", model="image-descriptions", thinks="never")
 NO_IMAGES = "no_images"
+NOT_ITS_REPORT = "No report is known to be of the image that you asked with. Other notes of the patient:"
 NO_NOTE_READ = "No note was read: it is not known whose are meant. Name one patient in the question."
 NO_SUCH_PATIENT = "No patient {} is known here, and no film is shown."
 _LIKE_AN_ID = re.compile(r"(?=\w*\d)(?=\w*[^\W\d])\w{2,}")
@@ -420,8 +421,19 @@ class ImageAnswering:
             found = _saying_first(NO_NOTE_READ, found)
         if images_alone or not patients:
             yield from self._alone(question, found, watch)
-        else:
-            yield from self._with_notes(understood, patients, own, found, watch)
+            return
+        reads_it = bool(asked.pointed) and asked.reading and not asked.earlier and len(patients) == 1
+        if reads_it and twin is not None and whose:
+            meant = replace(
+                understood.question,
+                image=None,
+                film_id=twin.image_id,
+                filters=replace(understood.question.filters, patient_ids=patients),
+            )
+            yield from self._about_films(UnderstoodQuestion.of(meant, self.store), watch)
+            return
+        events = self._with_notes(understood, patients, own, found, watch)
+        yield from _below(Statement(NOT_ITS_REPORT, ()), events) if reads_it else events
 
     def _require_no_one_else(self, question: Question, whose: str) -> None:
         """Raises BadRequest where the question seems to name someone other than the image's patient."""
@@ -709,6 +721,21 @@ def _of_no_one(films: StoredFilms, asked: AskedFilms, time: AskedTime) -> FilmAn
     if not films.films:
         return FilmAnswer(nothing=nothing_stored(asked, films, time, patients=0))
     return FilmAnswer(lead_over_everyone(films, asked, time, IMAGES_SHOWN_MAX), (), _shown(films))
+
+
+def _below(lead: Statement, events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+    """The events of an answer, with a statement of ours before those that quote notes."""
+    told = False
+    for event in events:
+        if isinstance(event, Verified) and not told:
+            told = True
+            yield Verified(lead)
+        if isinstance(event, Finished) and event.answer.statements:
+            statements = (lead, *event.answer.statements)
+            text = "\n".join(statement.text for statement in statements)
+            yield Finished(replace(event.answer, statements=statements, text=text))
+        else:
+            yield event
 
 
 def _whose_it_is(image: AskedImage, whose: str) -> str:

@@ -25,6 +25,7 @@ from pipeline.indexing.material import Piece
 from pipeline.ports import ImageEmbedder, ImageStore, Ledger
 from pipeline.readers.sources import by_name
 from pipeline.records import ImageReference, MaterialKind, StagedMaterial, Vector
+from pipeline.text.terms.finding_labels import contradictions
 
 if TYPE_CHECKING:
     from pipeline.imaging.reading_pool import PreparedImage
@@ -343,6 +344,12 @@ def _require_storable(reference: ImageReference, prepared: PreparedImage) -> Non
         )
     if not prepared.description.patient_id:
         raise no_patient()
+    if next(contradictions(prepared.description.findings), None) is not None:
+        raise UnreadableImage(
+            "Its labels say of one finding both that it is there and that it is not.",
+            remedy="Correct its rows in the table: one label for each finding.",
+            kind="labels",
+        )
 
 
 def no_patient() -> UnreadableImage:

@@ -625,3 +625,20 @@ def test_a_film_out_of_sight_changes_no_answer(ward: Ward, scope: int) -> None:
     assert after == before
     assert not any("zz-hidden" in each or "zz-report" in each for each in after)
     assert any("f-new" in each for each in before) is (scope == 0)
+
+
+@pytest.mark.parametrize("text", ["What is the report of this film?", "What does this film show?"])
+def test_no_other_note_stands_as_the_report_of_the_film_that_is_asked_with(ward: Ward, text: str) -> None:
+    old, new = ("f-old".ljust(64, "0"), "f-new".ljust(64, "0"))
+    without = ward.ask(text, asked_image(1, content_hash=old))
+    lines = without.text.splitlines()
+    assert lines[0] == "No report is known to be of the film of 20 November 2017."
+    before = lines[: lines.index("Other notes:")] if "Other notes:" in lines else lines[:2]
+    assert "Small left pleural effusion" not in "".join(before)
+    told = ward.ask(text, asked_image(1, content_hash=new)).text
+    assert "Small left pleural effusion" in told
+    assert "No report is known" not in told
+    unknown = ward.ask(text, asked_image(1, patient_id=ANNA)).text
+    assert "No report is known to be of the image that you asked with" in unknown.partition("effusion")[
+        0
+    ] or ("effusion" not in unknown)

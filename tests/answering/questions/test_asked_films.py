@@ -177,3 +177,13 @@ def test_a_film_is_without_what_its_labels_deny(labels: tuple[str, ...], denied:
 )
 def test_a_question_may_point_at_a_film_that_its_words_do_not_tell(question: str, pointed: str) -> None:
     assert asked_films(plan_of(question)).pointed == pointed
+
+
+def test_what_a_label_doubts_is_on_neither_side() -> None:
+    film = ImageDescription(
+        "f", "p", "s", "png", "0" * 64, findings=("?nodule", "possible pneumonia", "no mass")
+    )
+    for finding in ("nodule", "pneumonia", "mass"):
+        assert not asked_films(plan_of(f"Show films with a {finding}")).is_labelled(film), finding
+    assert asked_films(plan_of("Show films without a mass")).is_without(film)
+    assert not asked_films(plan_of("Show films without a nodule")).is_without(film)

@@ -21,6 +21,7 @@ from pipeline.images import MODALITIES_CALLED, SLICED_MODALITIES
 from pipeline.imaging.records import ImageDescription
 from pipeline.records import Question
 from pipeline.text.answerability.asked_words import AskedWords
+from pipeline.text.terms.finding_labels import denied_words, label_kind, plain_label, words_of_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +171,8 @@ _LIKE_A_LABEL = re.compile(r"[^\W\d_][\w'-]*(?: [\w'-]+){0,2}")
 _NOTHING_FOUND = re.compile(r"\b(?:findings?|abnormalit(?:y|ies)|abnormal findings?)\b", re.IGNORECASE)
 _JUDGED = re.compile(r"\b(?:(?:ab)?normal|wrong|worst|best)\b", re.IGNORECASE)
 """What no label says of a film."""
-_DENIED = re.compile(
-    r"\b(?:no|not|non|without|absent|absence|negative|denie[sd]|free|normal|ruled out)\b", re.IGNORECASE
-)
-"""A label with one of these words says that something is not there."""
-_DENIAL = re.compile(
-    r"(?:no|not|without|absence of|negative for|free of)(?: (?:evidence|signs?) of)?(?: an?| any)? (?P<label>.+)"
-    r"|(?P<before>.+?):? (?:absent|negative|ruled out)"
-)
+_ITS_REPORT = re.compile(r"\b(?:report|reading|impression|conclusion|findings?|result)s?\b", re.IGNORECASE)
+"""Of a film that is pointed at: "What is the report of this film?" asks what it shows."""
 _NO_FILM = re.compile(rf"no\s+(?:\w+\s+){{0,2}}?{_FILM_WORD.pattern}", re.IGNORECASE)
 """Asks whether there are any: "Are there no films of her?"."""
 _QUOTE = re.compile(r"(?<![\w§])['‘\"“]|['’\"”](?!\w)")
@@ -265,9 +260,9 @@ class AskedFilms:
 
     def is_labelled(self, film: ImageDescription) -> bool:
         """Whether each that is asked for is in one of its labels."""
-        labels = [label.replace("_", " ") for label in film.findings]
-        there = [label for label in labels if not _DENIED.search(label)]
-        return bool(self.label) and all(_is_in(each, there) for each in self.label.split(_AND))
+        return bool(self.label) and all(
+            _is_in(each, _there(film.findings)) for each in self.label.split(_AND)
+        )
 
     def is_without(self, film: ImageDescription) -> bool:
         """Whether its labels deny each that it is asked to be without, and none of them has it."""
@@ -354,6 +349,7 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
     unexplained = _other_words(_as_label(_ASKS.sub(" ", _NO_FILM.sub(" ", left))), label).split()
     rest = " ".join(dict.fromkeys([*judged, *unexplained]))
     reading = not shown and not _ASKS_MORE.search(whole) and _asks_what_it_shows(whole, label)
+    reading = reading or (_POINTED.search(text) is not None and _ITS_REPORT.search(whole) is not None)
     return AskedFilms(
         kinds=kinds,
         parts=_parts_in(text),
@@ -450,18 +446,13 @@ def _label_in(text: str) -> str:
 
 def _is_denied(asked_for: str, labels: Sequence[str]) -> bool:
     """Whether a label says of this, and of nothing narrower, that it is not there, and none says that it is."""
-    said = [" ".join(label.replace("_", " ").lower().split()) for label in labels]
-    wanted = _same_words(asked_for)
-    there = [label for label in said if not _DENIED.search(label)]
-    return not _is_in(asked_for, there) and any(
-        _same_words(found["label"] or found["before"]) == wanted
-        for found in map(_DENIAL.fullmatch, said)
-        if found is not None
-    )
+    wanted = words_of_label(asked_for)
+    return not _is_in(asked_for, _there(labels)) and wanted in map(denied_words, labels)
 
 
-def _same_words(words: str) -> frozenset[str]:
-    return frozenset(word.removesuffix("s") for word in words.lower().split())
+def _there(labels: Sequence[str]) -> list[str]:
+    """The labels that say of something that it is there."""
+    return [plain_label(label) for label in labels if label_kind(label) == "there"]
 
 
 def _other_words(words: str, label: str) -> str:
