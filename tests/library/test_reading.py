@@ -80,8 +80,9 @@ def test_lines_of_a_page_become_text(tmp_path: Path, lines: list[Set], text: str
         (Set("Give 500 mg", y=600, colour=".97 .97 .97"), "hidden-text"),
         (Set("Give 500 mg", x=-300, y=600), "text-off-page"),
         (Set("Give 500 mg", y=2000), "text-off-page"),
+        (Set("Give 500 mg", mode=3), "hidden-text"),
     ],
-    ids=["white", "invisible", "tiny", "faint", "left of the page", "above the page"],
+    ids=["white", "invisible", "tiny", "faint", "left of the page", "above the page", "under what is seen"],
 )
 def test_what_no_one_sees_is_no_text_and_is_told(tmp_path: Path, hidden: Set, code: str) -> None:
     document = read(tmp_path, pdf([Set(LONG), hidden]))
@@ -90,6 +91,26 @@ def test_what_no_one_sees_is_no_text_and_is_told(tmp_path: Path, hidden: Set, co
     assert (finding.code, finding.page) == (code, 1)
     assert "3 words" in finding.what
     assert "500" not in finding.what
+
+
+@pytest.mark.parametrize(
+    ("size", "rise", "text"),
+    [(7, 4, "50 x 10 ⁹ /L"), (11, 0, "50 x 10 9 /L"), (7, -2, "50 x 10 9 /L")],
+    ids=["power", "same line", "index"],
+)
+def test_a_power_is_no_digit_of_its_number(tmp_path: Path, size: float, rise: float, text: str) -> None:
+    lines = [Set("50 x 10"), Set("9", x=112, y=700 + rise, size=size), Set("/L", x=121)]
+    assert text_of(read(tmp_path, pdf(lines))).replace("10⁹", "10 ⁹") == text
+
+
+def test_doses_in_the_margin_are_no_page_numbers(tmp_path: Path) -> None:
+    pages = [
+        [Set(f"Give {dose} mg", y=800), Set("Slowly."), Set(f"- {number} of 9 -", y=30)]
+        for number, dose in enumerate((5, 10, 50, 7), start=4)
+    ]
+    assert [page.text for page in read(tmp_path, pdf(*pages)).pages] == [
+        f"Give {dose} mg\nSlowly." for dose in (5, 10, 50, 7)
+    ]
 
 
 def test_grey_and_white_on_black_are_seen(tmp_path: Path) -> None:
@@ -293,7 +314,26 @@ _NUMBERING = (
     '<w:lvl w:ilvl="1"><w:start w:val="1"/><w:numFmt w:val="lowerLetter"/><w:lvlText w:val="%1.%2)"/></w:lvl>'
     '</w:abstractNum><w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num></w:numbering>'
 )
-_STYLES = '<w:styles><w:style w:styleId="H2"><w:name w:val="heading 2"/></w:style></w:styles>'
+_STYLES = (
+    '<w:styles><w:style w:styleId="H2"><w:name w:val="heading 2"/></w:style>'
+    '<w:style w:styleId="Base"><w:rPr><w:vanish/></w:rPr></w:style>'
+    '<w:style w:styleId="Gone"><w:basedOn w:val="Base"/></w:style></w:styles>'
+)
+_RAISED = '<w:vertAlign w:val="superscript"/>'
+_M = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+
+
+def _run(text: str, about: str = "") -> str:
+    return f"<w:r><w:rPr>{about}</w:rPr><w:t>{text}</w:t></w:r>"
+
+
+def _sign(font: str, code: str) -> str:
+    return f'<w:r><w:sym w:font="{font}" w:char="{code}"/></w:r>'
+
+
+def _math(name: str, *parts: tuple[str, str]) -> str:
+    said = "".join(f"<m:{part}><m:r><m:t>{text}</m:t></m:r></m:{part}>" for part, text in parts)
+    return f"<w:p><m:oMath {_M}><m:{name}>{said}</m:{name}></m:oMath></w:p>"
 
 
 @pytest.mark.parametrize(
@@ -342,6 +382,29 @@ _STYLES = '<w:styles><w:style w:styleId="H2"><w:name w:val="heading 2"/></w:styl
             "Said [By whom].",
             [],
         ),
+        (
+            f"<w:p>{_run('50 x 10')}{_run('-', _RAISED)}{_run('9', _RAISED)}{_run('/L, 5')}{_run('th', _RAISED)}</w:p>",
+            "50 x 10⁻⁹/L, 5th",
+            [],
+        ),
+        (p("Give 50.") + p("Give 500.", run="<w:strike/>"), "Give 50.", ["tracked-changes"]),
+        (p("Seen.") + p("Not seen.", style="Gone"), "Seen.", ["hidden-text"]),
+        (p("Seen.", style="Gone", run='<w:vanish w:val="0"/>'), "Seen.", []),
+        (
+            '<w:tbl><w:tr><w:tc><w:tcPr><w:shd w:fill="1F3864"/></w:tcPr>'
+            + p("Dose", run='<w:color w:val="FFFFFF"/>')
+            + "</w:tc></w:tr></w:tbl>",
+            "Dose",
+            [],
+        ),
+        (
+            f"<w:p>{_sign('Symbol', 'F0B3')}{_run('50 ')}{_sign('Wingdings', 'F0FE')}{_sign('Odd', 'F0B3')}</w:p>",
+            "≥50 ☑\ufffd",
+            [],
+        ),
+        (_math("f", ("num", "1"), ("den", "20")), "1/20", []),
+        (_math("f", ("num", "a+b"), ("den", "2")), "(a+b)/2", []),
+        (_math("sSup", ("e", "10"), ("sup", "-9")), "10^(-9)", []),
     ],
     ids=[
         "paragraphs",
@@ -355,6 +418,15 @@ _STYLES = '<w:styles><w:style w:styleId="H2"><w:name w:val="heading 2"/></w:styl
         "list",
         "signs",
         "footnote",
+        "power",
+        "struck",
+        "hidden by its style",
+        "shown in spite of it",
+        "white on blue",
+        "symbols",
+        "fraction",
+        "sum above",
+        "formula",
     ],
 )
 def test_a_docx_as_a_person_reads_it(tmp_path: Path, body: str, text: str, codes: list[str]) -> None:
@@ -396,6 +468,11 @@ def test_an_entity_is_not_expanded(tmp_path: Path) -> None:
         ("<p>a &lt; b &amp; c&nbsp;d</p>", "a < b & c d"),
         ("<div>" * 1000 + "deep" + "</div>" * 1000, "deep"),
         ("<pre>a\n  b</pre>", "a\n  b"),
+        ("<p>50 x 10<sup>-9</sup>/L in the 5<sup>th</sup> week</p>", "50 x 10⁻⁹/L in the 5th week"),
+        (
+            "<p>Give 50 <s>500</s> <del>5</del> <b style='text-decoration:line-through'>1</b>mg</p>",
+            "Give 50 mg",
+        ),
     ],
 )
 def test_html_as_it_is_shown(tmp_path: Path, written: str, text: str) -> None:
@@ -425,6 +502,24 @@ def test_markdown_as_it_is_written_without_its_front_matter(tmp_path: Path) -> N
 def test_rtf(tmp_path: Path) -> None:
     document = read(tmp_path, b"{\\rtf1\\ansi Give 50 \\'b5g \\u8211? \\b slowly\\b0 .\\par Wait.}", "a.rtf")
     assert text_of(document) == "Give 50 µg – slowly.\nWait."
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "codes"),
+    [
+        (r"50 x 10{\super 9}/L", "50 x 10^9/L", []),
+        (r"50 x 10\up6\fs16 9\up0 /L", "50 x 10^9/L", []),
+        (r"Give 50.{\v  Give 500.}", "Give 50.", ["hidden-text"]),
+        (r"Give 50.\v\f1  Give \u8211?5\'b5\v0  Wait.", "Give 50. Wait.", ["hidden-text"]),
+        (r"Give {\strike 500} 50.", "Give  50.", ["tracked-changes"]),
+        (r"Give {\deleted 500\plain }50.", "Give 50.", ["hidden-text"]),
+    ],
+    ids=["power", "lifted", "hidden", "hidden letters", "struck", "deleted"],
+)
+def test_rtf_as_it_is_seen(tmp_path: Path, written: str, text: str, codes: list[str]) -> None:
+    document = read(tmp_path, f"{{\\rtf1\\ansi {written}}}".encode(), "a.rtf")
+    assert text_of(document) == text
+    assert [each.code for each in document.findings] == codes
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])

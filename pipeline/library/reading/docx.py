@@ -1,8 +1,8 @@
 """DOCX: every text of the body in reading order, as a person reads it with all changes accepted.
 
 Decides what is walked: headings, numbered lists, tables as rows, text boxes, content controls, footnotes where they are
-called; headers and footers, deleted and hidden text are left out, and told. Packages are opened by hand and within
-limits: nothing outside of the file is looked at, no entity is expanded.
+called; headers and footers, deleted, struck and hidden text are left out, and told. Packages are opened by hand and
+within limits: nothing outside of the file is looked at, no entity is expanded.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import takewhile
@@ -18,13 +19,13 @@ from itertools import takewhile
 from lxml import etree
 
 from pipeline.errors import UnreadableDocument
+from pipeline.library.reading import formulas, raised
 from pipeline.library.reading.options import ReadingLimits, too_large
 from pipeline.library.reading.plain import PlainPage
 from pipeline.library.records import DocumentFinding, DocumentMetadata, DocumentPage, Heading
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STRICT = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"
-_M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _DCTERMS = "{http://purl.org/dc/terms/}"
@@ -35,6 +36,10 @@ _MAIN_TYPE = re.compile(
 
 _HEADING = re.compile(r"(?i)^(?:heading|überschrift|titre|título|titolo)\s*([1-9])$")
 _LEFT_OUT = {f"{_W}del", f"{_W}moveFrom", _FALLBACK, f"{_W}instrText", f"{_W}delText"}
+_LOOKS = {
+    f"{_W}{name}" for name in ("vanish", "webHidden", "strike", "dstrike", "color", "sz", "shd", "highlight")
+}
+"""What says whether letters are seen."""
 LIST_DEPTH_MAX = 9
 
 
@@ -45,11 +50,16 @@ def read_docx(content: bytes, limits: ReadingLimits) -> PlainPage:
         body = _tree(package, main)
         folder = main.rpartition("/")[0]
         styles = _part(package, f"{folder}/styles.xml")
+        looks = _looks(styles)
+        _write_looks(body, looks)
         walk = _Walk(
             _styles(styles),
             _style_numbers(styles),
             _Numbering(_part(package, f"{folder}/numbering.xml")),
-            {kind: _notes(_part(package, f"{folder}/{kind}s.xml"), kind) for kind in ("footnote", "endnote")},
+            {
+                kind: _notes(_part(package, f"{folder}/{kind}s.xml"), kind, looks)
+                for kind in ("footnote", "endnote")
+            },
         )
         walk.blocks(body)
         metadata = _metadata(_part(package, "docProps/core.xml"))
@@ -254,11 +264,48 @@ def _roman(number: int) -> str:
     return "".join(written)
 
 
-def _notes(tree: etree._Element | None, kind: str) -> dict[str, str]:
+def _looks(tree: etree._Element | None) -> dict[str, list[etree._Element]]:
+    """By style, what it says of whether letters are seen, its own and what it takes from the style it is based on."""
+    own = {} if tree is None else {each.get(f"{_W}styleId") or "": each for each in tree.iter(f"{_W}style")}
+    return {name: found for name in own if (found := _look(name, own))}
+
+
+def _look(name: str, own: Mapping[str, etree._Element]) -> list[etree._Element]:
+    found: dict[str, etree._Element] = {}
+    met: set[str] = set()
+    while name in own and name not in met:
+        met.add(name)
+        for each in own[name].iterfind(f"{_W}rPr/*"):
+            if each.tag in _LOOKS:
+                found.setdefault(each.tag, each)
+        name = _value(own[name].find(f"{_W}basedOn")) or ""
+    return list(found.values())
+
+
+def _write_looks(top: etree._Element, looks: Mapping[str, list[etree._Element]]) -> None:
+    """Into each run what its styles say, so that it is looked for in one place."""
+    if not looks:
+        return
+    for run in top.iter(f"{_W}r"):
+        paragraph = next(run.iterancestors(f"{_W}p"), None)
+        of_run = looks.get(_value(run.find(f"{_W}rPr/{_W}rStyle")) or "", [])
+        style = None if paragraph is None else _value(paragraph.find(f"{_W}pPr/{_W}pStyle"))
+        for each in (*of_run, *looks.get(style or "", [])):
+            about = run.find(f"{_W}rPr")
+            if about is None:
+                about = etree.SubElement(run, f"{_W}rPr")
+            if about.find(each.tag) is None:
+                about.append(copy(each))
+
+
+def _notes(
+    tree: etree._Element | None, kind: str, looks: Mapping[str, list[etree._Element]]
+) -> dict[str, str]:
     if tree is None:
         return {}
+    _write_looks(tree, looks)
     return {
-        each.get(f"{_W}id") or "": " ".join("".join(_runs(each, {})).split())
+        each.get(f"{_W}id") or "": " ".join(_text(each, {}).split())
         for each in tree.iter(f"{_W}{kind}")
         if each.get(f"{_W}type") is None
     }
@@ -279,6 +326,7 @@ class _Walk:
     headings: list[Heading] = field(default_factory=list)
     length: int = 0
     hidden_words: int = 0
+    struck_words: int = 0
 
     def blocks(self, top: etree._Element) -> None:
         """Paragraphs and tables below an element, whatever wraps them."""
@@ -293,8 +341,8 @@ class _Walk:
                 self.blocks(child)
 
     def _paragraph(self, paragraph: etree._Element) -> None:
-        self.hidden_words += _hidden_words(paragraph)
-        text = " ".join("".join(_runs(paragraph, self.notes)).replace("\n", " \n").split(" ")).strip()
+        self._count_unread(paragraph)
+        text = " ".join(_text(paragraph, self.notes).replace("\n", " \n").split(" ")).strip()
         level = self._level(paragraph)
         if text:
             label = self._label(paragraph)
@@ -328,13 +376,20 @@ class _Walk:
                 "\n".join(_Walk(self.styles, self.style_numbers, self.numbering, self.notes)._of(cell))
                 for cell in _cells(row)
             ]
-            self.hidden_words += _hidden_words(row)
+            self._count_unread(row)
             if any(cells):
                 self._write("\t".join(" ".join(cell.split()) for cell in cells))
 
     def _of(self, cell: etree._Element) -> list[str]:
         self.blocks(cell)
         return self.lines
+
+    def _count_unread(self, top: etree._Element) -> None:
+        for run in top.iter(f"{_W}r"):
+            if _is_hidden(run):
+                self.hidden_words += _words(run)
+            elif _is_struck(run):
+                self.struck_words += _words(run)
 
     def _write(self, line: str) -> None:
         self.lines.append(line)
@@ -347,27 +402,35 @@ def _cells(row: etree._Element) -> Iterator[etree._Element]:
             yield cell
 
 
+def _text(top: etree._Element, notes: Mapping[str, Mapping[str, str]]) -> str:
+    return raised.resolved("".join(_runs(top, notes)))
+
+
 def _runs(top: etree._Element, notes: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """The letters of a paragraph; text boxes in it stand apart."""
+    """The letters of a paragraph, raised ones behind a mark; text boxes in it stand apart."""
     for child in top:
         name = child.tag
         if (
             not isinstance(name, str)
             or name in _LEFT_OUT | _APART
-            or (name == f"{_W}r" and _is_hidden(child))
+            or (name == f"{_W}r" and (_is_hidden(child) or _is_struck(child)))
         ):
             continue
         written = _SIGNS.get(name)
         if written is not None:
             yield written
-        elif name in (f"{_W}t", f"{_M}t"):
+        elif name in (f"{_W}t", f"{formulas.M}t"):
             yield child.text or ""
         elif name == f"{_W}sym":
-            yield _SYMBOLS.get((child.get(f"{_W}char") or "").upper(), "\ufffd")
+            yield _symbol(child)
+        elif name in formulas.SHAPES:
+            yield formulas.in_a_line(child, lambda below: "".join(_runs(below, notes)))
         elif name in _CALLS:
             note = notes.get(_CALLS[name], {}).get(child.get(f"{_W}id") or "")
             yield f" [{note}]" if note else ""
         else:
+            if name == f"{_W}r" and _value(child.find(f"{_W}rPr/{_W}vertAlign")) == "superscript":
+                yield raised.MARK
             yield from _runs(child, notes)
             yield "\n" if name == f"{_W}p" else ""
 
@@ -382,17 +445,22 @@ _SIGNS = {
     f"{_W}softHyphen": "",
 }
 _CALLS = {f"{_W}footnoteReference": "footnote", f"{_W}endnoteReference": "endnote"}
-_SYMBOLS = {
-    "F0FE": "☒",
-    "F0A8": "☐",
-    "F0FC": "✓",
-    "F0B7": "•",
-    "F0A7": "▪",
-    "F0E0": "→",
-    "F0B0": "°",
-    "F06D": "µ",
-}
-"""What Word writes in the fonts Symbol and Wingdings."""
+_SYMBOL = dict(
+    zip(
+        bytes.fromhex("25 2b 2d 3c 3d 3e 44 61 62 64 67 6d a3 ac ad ae af b0 b1 b3 b4 b7 b8 b9 bb"),
+        "%+−<=>Δαβδγµ≤←↑→↓°±≥×•÷≠≈",
+        strict=True,
+    )
+)
+_WINGDINGS = dict(zip(bytes.fromhex("6f a7 a8 df e0 e1 e2 fb fc fd fe"), "☐▪☐←→↑↓✗✓☒☑", strict=True))
+_FONTS: Mapping[str, Mapping[int, str]] = {"symbol": _SYMBOL, "wingdings": _WINGDINGS}
+"""What Word writes in them; what stands in neither is U+FFFD: a sign is not just left out."""
+
+
+def _symbol(sign: etree._Element) -> str:
+    code = re.fullmatch(r"(?:F0|00)?([0-9A-F]{2})", (sign.get(f"{_W}char") or "").upper())
+    known = _FONTS.get((sign.get(f"{_W}font") or "").lower(), {})
+    return known.get(int(code[1], 16), "\ufffd") if code else "\ufffd"
 
 
 def _boxes(paragraph: etree._Element) -> Iterator[etree._Element]:
@@ -404,19 +472,41 @@ def _boxes(paragraph: etree._Element) -> Iterator[etree._Element]:
 
 
 def _is_hidden(run: etree._Element) -> bool:
-    for name in ("vanish", "webHidden"):
-        found = run.find(f"{_W}rPr/{_W}{name}")
-        if found is not None and (found.get(f"{_W}val") or "true") not in ("0", "false", "off"):
-            return True
+    if any(_is_on(run.find(f"{_W}rPr/{_W}{name}")) for name in ("vanish", "webHidden")):
+        return True
     colour = run.find(f"{_W}rPr/{_W}color")
-    shaded = run.find(f"{_W}rPr/{_W}shd") is not None or run.find(f"{_W}rPr/{_W}highlight") is not None
     size = _value(run.find(f"{_W}rPr/{_W}sz"))
     tiny = size is not None and size.isdigit() and int(size) <= 4  # half points
-    return tiny or (colour is not None and (colour.get(f"{_W}val") or "").upper() == "FFFFFF" and not shaded)
+    return tiny or (
+        colour is not None and (colour.get(f"{_W}val") or "").upper() == "FFFFFF" and not _is_shaded(run)
+    )
 
 
-def _hidden_words(top: etree._Element) -> int:
-    return sum(len("".join(run.itertext(f"{_W}t")).split()) for run in top.iter(f"{_W}r") if _is_hidden(run))
+def _is_shaded(run: etree._Element) -> bool:
+    """Whether it, its paragraph or its cell has a ground that is not white."""
+    if run.find(f"{_W}rPr/{_W}highlight") is not None:
+        return True
+    for top, name in ((run, "rPr"), *((each, "pPr") for each in run.iterancestors(f"{_W}p"))):
+        if _is_filled(top.find(f"{_W}{name}/{_W}shd")):
+            return True
+    return any(_is_filled(each.find(f"{_W}tcPr/{_W}shd")) for each in run.iterancestors(f"{_W}tc"))
+
+
+def _is_filled(shading: etree._Element | None) -> bool:
+    fill = "" if shading is None else (shading.get(f"{_W}fill") or "").upper()
+    return fill not in ("", "AUTO", "FFFFFF")
+
+
+def _is_struck(run: etree._Element) -> bool:
+    return any(_is_on(run.find(f"{_W}rPr/{_W}{name}")) for name in ("strike", "dstrike"))
+
+
+def _is_on(switch: etree._Element | None) -> bool:
+    return switch is not None and (switch.get(f"{_W}val") or "true") not in ("0", "false", "off")
+
+
+def _words(run: etree._Element) -> int:
+    return len("".join(run.itertext(f"{_W}t")).split())
 
 
 def _value(element: etree._Element | None) -> str | None:
@@ -432,6 +522,10 @@ def _findings(body: etree._Element, walk: _Walk, package: zipfile.ZipFile) -> It
         yield DocumentFinding(
             "tracked-changes",
             f"It has {changes} changes that no one has accepted. It was read as if all were.",
+        )
+    if walk.struck_words:
+        yield DocumentFinding(
+            "tracked-changes", f"{walk.struck_words} words are struck through. They were left out."
         )
     if walk.hidden_words:
         yield DocumentFinding("hidden-text", f"{walk.hidden_words} words are not shown. They were left out.")

@@ -34,7 +34,8 @@ SHORT_LINE = 0.8
 _ENDS_SENTENCE = re.compile(r"[.:;?!][\"'”’)\]]?$")
 _BEGINS_ITEM = re.compile(r"(?:[•●▪◦‣○□☐☒☑✓*–-]\s|\(?\d{1,3}[.)]\s|\(?[a-zA-Z][.)]\s)")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_DIGITS = re.compile(r"\d+|\b[ivxlc]+\b")
+_NUMBER = re.compile(r"(?a:\d{1,6})")
+_ROMAN_ALONE = re.compile(r"(?<=^top )[ivxlc]+$|(?<=^bottom )[ivxlc]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,11 @@ class _Writer:
 
 def compose(pages: Sequence[Sequence[PlacedLine]]) -> list[ComposedText]:
     """The text of each page. Running heads and feet are left out, and so are the numbers of pages."""
-    running = _running(pages)
+    keys = [_keys(lines, number) for number, lines in enumerate(pages)]
+    running = _running(keys)
     kept = [
-        [line for line, key in zip(lines, _keys(lines), strict=True) if key is None or key not in running]
-        for lines in pages
+        [line for line, said in zip(lines, of_page, strict=True) if not said & running]
+        for lines, of_page in zip(pages, keys, strict=True)
     ]
     words = _vocabulary(kept)
     body = _body_size(kept)
@@ -161,32 +163,42 @@ def _vocabulary(pages: Sequence[Sequence[PlacedLine]]) -> Counter[str]:
     return words
 
 
-def _running(pages: Sequence[Sequence[PlacedLine]]) -> set[str]:
-    """Lines in the margins that stand on many pages, numbers aside."""
+def _running(pages: Sequence[Sequence[frozenset[str]]]) -> frozenset[str]:
+    """What stands in the margins of many pages."""
     if len(pages) < RUNNING_PAGES_MIN:
-        return set()
+        return frozenset()
     seen: Counter[str] = Counter()
     for lines in pages:
-        seen.update({key for key in _keys(lines) if key is not None})
+        seen.update(frozenset().union(*lines))
     written = sum(bool(lines) for lines in pages)
-    return {key for key, count in seen.items() if count >= max(RUNNING_PAGES_MIN, 0.4 * written)}
+    least = max(RUNNING_PAGES_MIN, 0.4 * written)
+    return frozenset(key for key, count in seen.items() if count >= least)
 
 
-def _keys(lines: Sequence[PlacedLine]) -> list[str | None]:
-    """What a line in a margin is compared by; None for a line of the text."""
+def _keys(lines: Sequence[PlacedLine], page: int) -> list[frozenset[str]]:
+    """What a line in a margin is compared by; none for a line of the text."""
     ordered = sorted(range(len(lines)), key=lambda number: lines[number].top)
     outer = {*ordered[:RUNNING_LINES_MAX], *ordered[-RUNNING_LINES_MAX:]}
-    return [_key(line) if number in outer else None for number, line in enumerate(lines)]
+    return [
+        _line_keys(line, page) if number in outer else frozenset[str]() for number, line in enumerate(lines)
+    ]
 
 
-def _key(line: PlacedLine) -> str | None:
+def _line_keys(line: PlacedLine, page: int) -> frozenset[str]:
+    """As it stands, and with each of its numbers as its distance from the page: so the number of a page is the same on
+    all of them, and a dose that differs from page to page is not."""
     if line.bottom <= MARGIN:
         edge = "top"
     elif line.top >= 1 - MARGIN:
         edge = "bottom"
     else:
-        return None
-    return f"{edge} {_DIGITS.sub('#', ' '.join(line.text.lower().split()))}"
+        return frozenset()
+    text = f"{edge} {' '.join(line.text.lower().split())}"
+    counted = (
+        f"{text[: each.start()]}#{int(each[0]) - page}#{text[each.end() :]}"
+        for each in _NUMBER.finditer(text)
+    )
+    return frozenset((text, _ROMAN_ALONE.sub("#", text), *counted))
 
 
 def _is_heading(line: PlacedLine, body: float) -> bool:

@@ -1,7 +1,8 @@
 """PDF by PDFium: the lines of each page with their places, and what a person does not see of it.
 
-Decides that text which leaves no trace on the page as it is shown is no text: white on white, invisible, behind the
-edge, or too small to be read. What is in it is told as a finding with its page. Metadata, attachments and locks are
+Decides that text which leaves no trace on the page as it is shown is no text: white on white, behind the edge, or too
+small to be read. Nor is what is written to be invisible, whatever is seen in its place: that a scanner recognised the
+page is no measure of how well. What is left out is told as a finding with its page. Metadata, attachments and locks are
 read by pypdf, which also gives a second opinion where PDFium's text looks wrong.
 """
 
@@ -9,9 +10,10 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pypdfium2 as pdfium
@@ -21,6 +23,7 @@ from pypdfium2 import raw
 from pipeline.errors import UnreadableDocument
 from pipeline.library.reading.options import ReadingLimits, too_large
 from pipeline.library.reading.page_text import PlacedLine
+from pipeline.library.reading.raised import is_raisable, raised
 from pipeline.library.records import DocumentFinding
 
 TRACE_LEVELS = 24
@@ -32,6 +35,11 @@ GAP_OF_CELLS = 1.5
 """Words of one line that are further apart than so many heights of a line stand in two cells of a table."""
 UNKNOWN_SHARE_MAX = 0.05
 """Of a page's characters that the file gives no letter for."""
+
+SMALL = 0.85
+RAISED = 0.15
+"""A letter so much smaller than the digit before it, and standing so much of that one's height above its foot, is a
+power or the number of a footnote."""
 
 HEADER_BYTES = 8192
 """Where the header of a PDF is looked for: gateways and scanners leave something before it."""
@@ -66,6 +74,17 @@ class _Word:
     right: float
     bottom: float
     size: float
+    is_invisible: bool
+    """By the file's own word."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    text: str
+    box: tuple[float, float, float, float]
+    """Left, bottom, right, top in points of the file."""
+    height: float
+    is_invisible: bool
 
 
 @contextmanager
@@ -134,8 +153,8 @@ def read_page(document: pdfium.PdfDocument, index: int, limits: ReadingLimits) -
 def _words(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> Iterator[list[_Word]]:
     """Line by line, as PDFium orders them."""
     line: list[_Word] = []
-    letters: list[tuple[str, tuple[float, float, float, float], float]] = []
-    place = _places(page)
+    letters: list[_Letter] = []
+    place, base, is_invisible = _places(page), None, _invisible(text_page)
 
     def end_word() -> None:
         if letters:
@@ -146,13 +165,16 @@ def _words(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> Iterator[list
         code = raw.FPDFText_GetUnicode(text_page, index)
         if code in _LINE_ENDS:
             end_word()
+            base = None
             if line:
                 yield line
                 line = []
         elif code <= 0x10FFFF and chr(code).isspace():
             end_word()
         elif (letter := _letter(code)) is not None:
-            letters.append((letter, _box(text_page, index), _height(text_page, index)))
+            found = _Letter(letter, _box(text_page, index), _height(text_page, index), is_invisible(index))
+            letters.append(_as_shown(found, base))
+            base = found if letters[-1] is found else base
             if code in _BREAKS:
                 end_word()
                 yield line
@@ -203,15 +225,56 @@ def _places(page: pdfium.PdfPage) -> Callable[[float, float], tuple[float, float
 
 
 def _word(
-    letters: Sequence[tuple[str, tuple[float, float, float, float], float]],
+    letters: Sequence[_Letter],
     place: Callable[[float, float], tuple[float, float]],
 ) -> _Word:
-    boxes = [box for _, box, _ in letters]
+    boxes = [each.box for each in letters]
     one = place(min(box[0] for box in boxes), min(box[1] for box in boxes))
     other = place(max(box[2] for box in boxes), max(box[3] for box in boxes))
     (left, right), (top, bottom) = sorted((one[0], other[0])), sorted((one[1], other[1]))
-    size = max(size for _, _, size in letters)
-    return _Word("".join(letter for letter, _, _ in letters), left, top, right, bottom, size)
+    size = max(each.height for each in letters)
+    text, is_invisible = "".join(each.text for each in letters), any(each.is_invisible for each in letters)
+    return _Word(text, left, top, right, bottom, size, is_invisible)
+
+
+def _as_shown(letter: _Letter, base: _Letter | None) -> _Letter:
+    """A small and raised digit or sign behind a digit is written as such; others are themselves."""
+    is_power = (
+        base is not None
+        and base.text.isdigit()
+        and is_raisable(letter.text)
+        and letter.height < SMALL * base.height
+        and letter.box[1] > base.box[1] + RAISED * base.height
+    )
+    return replace(letter, text=raised(letter.text)) if is_power else letter
+
+
+def _invisible(text_page: pdfium.PdfTextPage) -> Callable[[int], bool]:
+    """Whether a letter is written so that it is not shown; letters of one run are looked at once."""
+    last: tuple[int | None, bool] = (None, False)
+
+    def is_invisible(index: int) -> bool:
+        nonlocal last
+        run = raw.FPDFText_GetTextObject(text_page, index)
+        if not run:
+            return False  # a hyphen that PDFium put in
+        address = ctypes.addressof(run.contents)
+        if address != last[0]:
+            last = (address, _is_run_invisible(run))
+        return last[1]
+
+    return is_invisible
+
+
+def _is_run_invisible(run: object) -> bool:
+    mode = raw.FPDFTextObj_GetTextRenderMode(run)
+    if mode in (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP):
+        return True
+    if mode not in (raw.FPDF_TEXTRENDERMODE_FILL, raw.FPDF_TEXTRENDERMODE_FILL_CLIP):
+        return False
+    red, green, blue, alpha = (ctypes.c_uint(255) for _ in range(4))
+    raw.FPDFPageObj_GetFillColor(run, red, green, blue, alpha)
+    return alpha.value < TRACE_LEVELS
 
 
 def _height(text_page: pdfium.PdfTextPage, index: int) -> float:
@@ -222,10 +285,10 @@ def _height(text_page: pdfium.PdfTextPage, index: int) -> float:
 
 
 def _shown(page: pdfium.PdfPage, limits: ReadingLimits) -> NDArray[np.uint8] | None:
-    """The page in grey levels, shape (rows, columns); None where it is too large to be drawn."""
-    scale = LOOK_DPI / 72
-    if page.get_width() * page.get_height() * scale * scale > limits.render_pixels_max:
-        return None
+    """The page in grey levels, shape (rows, columns), a very large one smaller; None where there is none to be drawn:
+    nothing on it is seen."""
+    area = page.get_width() * page.get_height()
+    scale = min(LOOK_DPI / 72, math.sqrt(limits.render_pixels_max / max(area, 1.0)))
     try:
         bitmap = page.render(scale=scale, grayscale=True, may_draw_forms=False)
     except ValueError:
@@ -246,7 +309,7 @@ def _divided(
         for word in line:
             if word.right <= 0 or word.left >= 1 or word.bottom <= 0 or word.top >= 1:
                 off_page += 1
-            elif shown is not None and not _leaves_trace(word, shown):
+            elif word.is_invisible or shown is None or not _leaves_trace(word, shown):
                 hidden += 1
             else:
                 seen.append(word)

@@ -13,6 +13,8 @@ from lxml import etree, html
 from striprtf.striprtf import rtf_to_text
 
 from pipeline.errors import UnreadableDocument
+from pipeline.library.reading.raised import is_raisable, raised
+from pipeline.library.reading.rich_text import as_seen
 from pipeline.library.records import DocumentFinding, DocumentMetadata, DocumentPage, Heading
 
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
@@ -111,10 +113,21 @@ def read_markdown(content: bytes) -> PlainPage:
 def read_rtf(content: bytes) -> PlainPage:
     """The text of an RTF file. Raises UnreadableDocument where there is none."""
     try:
-        text = str(rtf_to_text(content.decode("latin-1"), errors="replace"))  # type: ignore[no-untyped-call]
+        seen = as_seen(content.decode("latin-1"))
+        text = str(rtf_to_text(seen.source, errors="replace"))  # type: ignore[no-untyped-call]
     except (ValueError, IndexError, KeyError, TypeError, LookupError):
         raise _damaged("RTF") from None
-    return PlainPage(DocumentPage(1, _BLANK_LINES.sub("\n\n", text).strip()), DocumentMetadata())
+    findings = tuple(_unread(seen.hidden_words, seen.struck_words))
+    return PlainPage(DocumentPage(1, _BLANK_LINES.sub("\n\n", text).strip()), DocumentMetadata(), findings)
+
+
+def _unread(hidden_words: int, struck_words: int) -> Iterator[DocumentFinding]:
+    if hidden_words:
+        yield DocumentFinding("hidden-text", f"{hidden_words} words are not shown. They were left out.")
+    if struck_words:
+        yield DocumentFinding(
+            "tracked-changes", f"{struck_words} words are struck through. They were left out."
+        )
 
 
 def read_html(content: bytes) -> PlainPage:
@@ -138,11 +151,7 @@ def read_html(content: bytes) -> PlainPage:
         "language": tree.get("lang", ""),
         "date": _iso(_meta(tree, "date")),
     }
-    findings: tuple[DocumentFinding, ...] = ()
-    if shown.hidden_words:
-        findings = (
-            DocumentFinding("hidden-text", f"{shown.hidden_words} words are not shown. They were left out."),
-        )
+    findings = tuple(_unread(shown.hidden_words, shown.struck_words))
     return PlainPage(DocumentPage(1, text, headings=tuple(shown.headings)), _metadata(found), findings)
 
 
@@ -154,6 +163,7 @@ class _Shown:
     length: int = 0
     headings: list[Heading] = field(default_factory=list)
     hidden_words: int = 0
+    struck_words: int = 0
 
     def text(self) -> str:
         return "".join(self.parts).rstrip()
@@ -175,6 +185,13 @@ class _Shown:
                 self.hidden_words += len(" ".join(element.itertext()).split())
                 self._tail(element, top)
                 continue
+            if _is_struck(element):
+                self.struck_words += len(" ".join(element.itertext()).split())
+                self._tail(element, top)
+                continue
+            if name == "sup" and self._raise(element):
+                self._tail(element, top)
+                continue
             self._begin(name)
             begun[element] = self.length
             self._write(element.text, pre=name == "pre")
@@ -182,6 +199,14 @@ class _Shown:
             waiting.extend((child, False) for child in reversed(element))
             if element is top:
                 continue
+
+    def _raise(self, element: html.HtmlElement) -> bool:
+        """Whether it is digits behind a digit; they are written as raised ones then."""
+        said, before = "".join(element.itertext()).strip(), self.parts[-1].rstrip() if self.parts else ""
+        if not is_raisable(said) or not before[-1:].isdigit():
+            return False
+        self._write(raised(said))
+        return True
 
     def _begin(self, name: str) -> None:
         if name in _BLOCKS:
@@ -229,6 +254,10 @@ def _is_hidden(element: html.HtmlElement) -> bool:
         or element.get("aria-hidden") == "true"
         or bool(_HIDDEN_STYLE.search(element.get("style") or ""))
     )
+
+
+def _is_struck(element: html.HtmlElement) -> bool:
+    return element.tag in ("s", "strike", "del") or "line-through" in (element.get("style") or "").lower()
 
 
 def _meta(tree: html.HtmlElement, name: str) -> str:
