@@ -136,7 +136,7 @@ lock: | $(VENV)/.made  ## pin and hash every dependency again
 	@$(PIP) -r requirements/installer.txt
 	@echo uv | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command 'make lock' - -o requirements/installer.txt
-	@for set in "test --all-extras $(UNUSED)" "demo --extra local --extra images" "llm --extra local --extra llm" "ocr --extra local --extra images --extra ocr" "serve --extra local --extra service --extra observe --extra images --extra documents" "infra --extra infra" "container --extra local --extra nim --extra iris --extra bedrock --extra service --extra postgresql --extra observe --extra images --extra documents --extra build" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe --extra images --extra documents"; do \
+	@for set in "test --all-extras $(UNUSED)" "demo --extra local --extra images --extra documents" "llm --extra local --extra llm" "ocr --extra local --extra images --extra ocr" "serve --extra local --extra service --extra observe --extra images --extra documents" "infra --extra infra" "container --extra local --extra nim --extra iris --extra bedrock --extra service --extra postgresql --extra observe --extra images --extra documents --extra build" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe --extra images --extra documents"; do \
 	  set -- $$set; name=$$1; shift; \
 	  constraint=$$(test $$name = test || echo "-c requirements/test.txt"); \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -19,5 +19,5 @@ def require_libraries() -> None:
     if missing := missing_libraries():
         raise SettingsInvalid(
             f"Documents are read by libraries that are not installed: {', '.join(missing)}.",
-            remedy="Install them: `pip install 'chartwell[documents]'`.",
+            remedy="Install them: `make demo` in a checkout, `pip install 'chartwell[documents]'` elsewhere.",
         )

@@ -162,6 +162,8 @@ def document(
             if may_review and not (each == "approve" and is_own_upload(services, principal, version_id))
         ],
         next_waiting=_next_waiting(services, principal, version_id) if may_review else "",
+        may_upload=allowed(principal, Action.UPLOAD_DOCUMENTS),
+        bytes_max=FILE_BYTES_MAX,
         state_words=in_words,
     )
 

@@ -14,6 +14,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: 
 
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
+from pipeline.library.versions import LibraryQuery  # noqa: E402
 from pipeline.service.access.visibility import Visibility  # noqa: E402
 from tests.library.papers import Set, column, pdf  # noqa: E402
 from tests.service.browser import CHROMIUM, MISSING  # noqa: E402
@@ -109,6 +110,20 @@ def test_forty_files_ten_reviews_and_a_citation(service: Running, visit: Any, tm
     picture = page.locator(".paper-page img").first
     until(lambda: picture.evaluate("each => each.complete && each.naturalWidth") == 900)
     checked(page, "citation")
+    newer = tmp_path / "newer.pdf"
+    newer.write_bytes(
+        pdf([Set(f"The dose of {drug} is 777 mg, swallowed with water.")], title=f"{drug}, newer")
+    )
+    page.get_by_role("link", name="The whole document").click()
+    page.set_input_files("#newer-file", str(newer))
+    expect(page.locator("[data-uploads] li", has_text="uploaded")).to_have_count(1, timeout=20_000)
+    until(lambda: any(each.number == 2 for each in catalogue.every(LibraryQuery(states=("waiting",)))), 60)
+    (second,) = (each for each in catalogue.every(LibraryQuery(states=("waiting",))) if each.number == 2)
+    page.goto(f"/library/{second.version_id}")
+    page.keyboard.press("a")
+    until(lambda: catalogue.version(approved[0].version_id).state == "superseded")
+    until(lambda: "777 mg" in client.post("/v1/ask", json=question).text, 60)
+    assert f"is {number + 1} mg" not in client.post("/v1/ask", json=question).text
 
 
 def test_a_reader_sees_approved_ones_alone_and_no_buttons(service: Running, visit: Any) -> None:

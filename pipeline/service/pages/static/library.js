@@ -24,6 +24,7 @@ if (drop) {
   const send = (file, shown) => new Promise((done) => {
     const body = new FormData();
     body.append("domain", drop.elements.domain.value);
+    if (drop.elements.supersedes) body.append("supersedes", drop.elements.supersedes.value);
     body.append("file", file);
     const request = new XMLHttpRequest();
     request.open("POST", "/v1/documents");
