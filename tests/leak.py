@@ -41,6 +41,7 @@ from pipeline.logs import LOGGER, JsonFormatter
 from pipeline.ports import Generator, Store
 from pipeline.records import (
     EVERYTHING,
+    NO_PATIENT,
     AccessScope,
     ChunkOfPatient,
     DraftPiece,
@@ -48,12 +49,14 @@ from pipeline.records import (
     GeneratorModel,
     Match,
     Prompt,
+    library_id,
 )
 from pipeline.reembedding import live_answering
 from pipeline.service.access.policy import Role
 from pipeline.service.access.visibility import ALL_NOTES, NOTHING, Visibility
 from pipeline.service.database.tables import PatientGroup, PatientGroupMember
 from pipeline.wiring import open_corpus
+from tests.leak_documents import DocumentVisits, plant_documents
 from tests.leak_images import ImageVisits, PlantedImages, image_searches_watched, plant
 from tests.service.running import Running, index, running, settings_in
 
@@ -84,6 +87,14 @@ class Planted:
     """Of its patient: the first name is in no other note, the surname is others', too."""
     problems: frozenset[str]
     """Those that it lists; other notes list them, too."""
+    version_id: str = ""
+    """Of a library document."""
+    in_use: bool = True
+    """Of a library document: whether it is the approved version."""
+
+    @property
+    def words(self) -> frozenset[bytes]:
+        return frozenset(WORD.findall(json.dumps(self.fields).lower().encode()))
 
 
 @dataclass
@@ -92,17 +103,27 @@ class Corpus:
 
     notes: list[Planted]
     owners: dict[bytes, list[Planted]] = field(default_factory=dict)
-    """The notes that show a word; a patient's id is shown by each of theirs."""
+    """The notes and documents that show a word; a patient's id is shown by each of their notes."""
+    documents: list[Planted] = field(default_factory=list)
+    """Of the library."""
 
     @property
     def words(self) -> frozenset[bytes]:
         return frozenset(self.owners)
 
+    @property
+    def everything(self) -> list[Planted]:
+        return [*self.notes, *self.documents]
+
     def seen(self, scope: AccessScope) -> list[Planted]:
         return [note for note in self.notes if admitted(note, scope)]
 
+    def searched(self, scope: AccessScope) -> list[Planted]:
+        """Notes and documents."""
+        return [each for each in self.everything if admitted(each, scope)]
+
     def forbidden(self, scope: AccessScope) -> frozenset[bytes]:
-        seen = {note.resource_id for note in self.seen(scope)}
+        seen = {each.resource_id for each in self.searched(scope)}
         return frozenset(
             word for word, notes in self.owners.items() if not any(note.resource_id in seen for note in notes)
         )
@@ -111,9 +132,8 @@ class Corpus:
 def admitted(note: Planted, scope: AccessScope) -> bool:
     """The rule of `AccessScope` once more: this must not be what is tested."""
     domains, patients = scope.domains, scope.patient_ids
-    return (domains is None or (note.domain is not None and note.domain in domains)) and (
-        patients is None or note.patient_id in patients
-    )
+    own = patients is None or note.patient_id in patients or (note.version_id != "" and len(patients) > 0)
+    return note.in_use and own and (domains is None or (note.domain is not None and note.domain in domains))
 
 
 def planted(dice: random.Random, notes: int) -> Corpus:
@@ -172,6 +192,43 @@ def planted(dice: random.Random, notes: int) -> Corpus:
     return corpus
 
 
+def with_documents(corpus: Corpus, settings: Settings, folder: Path, dice: random.Random) -> Corpus:
+    """Five documents of each domain, in words of their own."""
+
+    def word() -> str:
+        return "zq" + "".join(dice.choice(LETTERS) for _ in range(9))
+
+    def text() -> str:
+        matter = dice.choice(MATTERS)
+        return (
+            f"GUIDELINE {word().upper()}\n\nPatients report {matter} since {word()}. Continue {word()} "
+            f"{dice.randint(1, 90)} mg daily for {matter}. Follow-up about {word()} in {dice.randint(2, 12)} weeks."
+        )
+
+    texts = {
+        domain: [text() for _ in range(5)] for domain in sorted({n.domain for n in corpus.notes if n.domain})
+    }
+    for version_id, domain, written_text, in_use in plant_documents(settings, folder, texts):
+        words = frozenset(WORD.findall(written_text.lower().encode()))
+        first, second, *_ = sorted(each.decode().title() for each in words)
+        made = Planted(
+            library_id(version_id),
+            NO_PATIENT,
+            domain,
+            {"domain": domain, "text_content": written_text},
+            words,
+            tuple(written_text.partition("\n\n")[2].split(". ")),
+            f"{first} {second}",
+            frozenset([first.lower()]),
+            version_id,
+            in_use,
+        )
+        corpus.documents.append(made)
+        for found in made.words:
+            corpus.owners.setdefault(found, []).append(made)
+    return corpus
+
+
 # --- watching
 
 
@@ -210,7 +267,7 @@ class Findings:
 @contextmanager
 def legs_watched(corpus: Corpus, chunks: Mapping[str, str], findings: Findings) -> Iterator[None]:
     """Every match that a retriever hands out, against the scope that it was given. `chunks`: the note of each."""
-    notes = {note.resource_id: note for note in corpus.notes}
+    notes = {each.resource_id: each for each in corpus.everything}
 
     def watched(retriever: str, search: Callable[..., list[Match]]) -> Callable[..., list[Match]]:
         def call(store: EmbeddedStore, asked: Any, k: int, filters: Filters) -> list[Match]:
@@ -317,7 +374,7 @@ class Gossip:
         ) in prompt.user.splitlines():  # all that it was given, passage by passage and in its own words
             if WORD.search(line.lower().encode()):
                 yield DraftPiece(f"{line} [1]\n")
-        notes = self._dice.sample(self._corpus.notes, 6)
+        notes = self._dice.sample(self._corpus.everything, 6)
         for note in notes:
             yield DraftPiece(f'"{self._dice.choice(note.sentences)}" [1]\n')
         if chance < 0.9:
@@ -443,8 +500,9 @@ def remember(who: Asker, body: Mapping[str, Any]) -> None:
 
 
 def question_of(stage: Stage, dice: random.Random) -> str:
-    """Words or a whole sentence of any note: the nearest there is to it for both retrievers, whoever asks."""
-    note = dice.choice(stage.corpus.notes)
+    """Words or a whole sentence of any note or document: the nearest there is to it for both retrievers, whoever
+    asks."""
+    note = dice.choice(stage.corpus.everything)
     sentence = dice.choice(note.sentences)
     plain = WORD.sub(b"it", sentence.encode()).decode()
     word = dice.choice(sorted(note.text_words)).decode()
@@ -467,7 +525,7 @@ def question_of(stage: Stage, dice: random.Random) -> str:
 
 def wishes(stage: Stage, dice: random.Random) -> dict[str, Any]:
     """Filters, often for what is out of sight."""
-    note = dice.choice(stage.corpus.notes)
+    note = dice.choice(stage.corpus.everything)
     found: dict[str, Any] = {}
     if dice.random() < 0.25:
         found["patient_ids"] = [note.patient_id]
@@ -500,7 +558,7 @@ def ask(stage: Stage, who: Asker, dice: random.Random) -> None:
         with stage.findings.lock:
             stage.findings.answered += said["outcome"] == "answered"
             stage.conversations.append((who.name, said["conversation_id"], said["receipt_id"]))
-        if not stage.corpus.seen(who.scope) and (said["outcome"], said["reason"]) != (
+        if not stage.corpus.searched(who.scope) and (said["outcome"], said["reason"]) != (
             "nothing_relevant",
             "no_documents",
         ):
@@ -539,7 +597,8 @@ def lists_and_counts(stage: Stage, who: Asker, dice: random.Random) -> None:
             stage.findings.leaked("lists and counts", f"{number} instead of {expected}")
         # A generator that gossips quotes whoever its prompt was given, but no one out of sight.
         own = said["model"]["model"] == "note-structure"
-        if shown - (cited if own else {each.patient_id for each in seen}):
+        searched = {each.patient_id for each in stage.corpus.searched(who.scope)}
+        if shown - (cited if own else searched):
             stage.findings.leaked("lists and counts", "of other patients, or of patients out of sight")
         stage.findings.looked_at["numbers told"] += bool(number)
 
@@ -561,10 +620,10 @@ def ask_streaming(stage: Stage, who: Asker, dice: random.Random) -> None:
 
 
 def read_note(stage: Stage, who: Asker, dice: random.Random) -> None:
-    note = dice.choice(stage.corpus.notes)
+    note = dice.choice(stage.corpus.everything)
     span = dice.choice(["", "?span=0-20", "?span=0-999999", "?span=9-3", f"?span={note.patient_id}"])
     response = checked(stage, who, "notes", who.client.get(f"/v1/notes/{note.resource_id}{span}"))
-    if span == "" and note not in stage.corpus.seen(who.scope):
+    if span == "" and note not in stage.corpus.searched(who.scope):
         unknown = "note-zq" + "".join(dice.choice(LETTERS) for _ in range(9))
         other = checked(stage, who, "notes", who.client.get(f"/v1/notes/{unknown}"))
         if told(response) != told(other):
@@ -591,7 +650,7 @@ def mistyped(stage: Stage, who: Asker, dice: random.Random) -> None:
         seen.patient_id == note.patient_id for seen in stage.corpus.seen(who.scope)
     ):
         return
-    if "domains" in hidden and any(seen.domain == note.domain for seen in stage.corpus.seen(who.scope)):
+    if "domains" in hidden and any(seen.domain == note.domain for seen in stage.corpus.searched(who.scope)):
         return
     said = []
     for filters in (hidden, invented):
@@ -623,7 +682,7 @@ def told(response: httpx2.Response) -> tuple[Any, ...]:
 
 def status(stage: Stage, who: Asker, dice: random.Random) -> None:
     response = checked(stage, who, "status", who.client.get("/v1/status"))
-    seen = len(stage.corpus.seen(who.scope))
+    seen = len(stage.corpus.searched(who.scope))
     films = len(stage.images.seen(stage.corpus, who))
     if response.status_code == 200 and response.json()["corpus"]["images"] != films:
         stage.findings.failed("counts", f"{response.json()['corpus']['images']} images instead of {films}")
@@ -666,7 +725,7 @@ def history(stage: Stage, who: Asker, dice: random.Random) -> None:
 
 def page(stage: Stage, who: Asker, dice: random.Random) -> None:
     """Whole pages and the fragments that are put into them."""
-    note = dice.choice(stage.corpus.notes)
+    note = dice.choice(stage.corpus.everything)
     with stage.findings.lock:
         _, conversation, _ = dice.choice(stage.conversations or [("", "0" * 32, "")])
     path = dice.choice(
@@ -820,7 +879,7 @@ def page_asks(stage: Stage, who: Asker, dice: random.Random) -> None:
 
 def audit(stage: Stage, who: Asker, dice: random.Random) -> None:
     """The log names notes to those who may read it; it holds no word of a text, whoever reads it."""
-    texts = frozenset().union(*(note.text_words for note in stage.corpus.notes))
+    texts = frozenset().union(*(each.text_words for each in stage.corpus.everything))
     for path in ("/v1/audit?limit=100", "/v1/audit/export"):
         response = who.client.get(path)
         with stage.findings.lock:
@@ -839,6 +898,7 @@ def metrics(stage: Stage, who: Asker, dice: random.Random) -> None:
 
 
 IMAGE_VISITS = ImageVisits(checked, told, remember)
+DOCUMENT_VISITS = DocumentVisits(checked, told)
 OPERATIONS: Mapping[Callable[[Stage, Asker, random.Random], None], int] = {
     search: 28,
     ask: 18,
@@ -861,6 +921,9 @@ OPERATIONS: Mapping[Callable[[Stage, Asker, random.Random], None], int] = {
     IMAGE_VISITS.listed: 8,
     IMAGE_VISITS.searched: 6,
     IMAGE_VISITS.asked: 8,
+    DOCUMENT_VISITS.document: 10,
+    DOCUMENT_VISITS.documents: 6,
+    DOCUMENT_VISITS.pages: 8,
 }
 
 
@@ -958,6 +1021,7 @@ def run(
     corpus, findings = planted(dice, notes), Findings()
     settings = leaky_settings(folder / "data", codes=codes)
     index(settings, written(corpus, folder))
+    with_documents(corpus, settings, folder / "guidelines", dice)
     images = plant(corpus, settings.data_dir, folder / "films")
     with open_corpus(settings) as opened_corpus:
         chunks = {chunk: resource for resource, chunk in opened_corpus.store.chunk_ids()}
@@ -980,7 +1044,7 @@ def run(
         stage = Stage(corpus, service, people_of(corpus, service, dice), findings, beside.store, images)
         perform(stage, operations, seed)
         officer = stage.people[-2].client
-        texts = frozenset().union(*(note.text_words for note in corpus.notes))
+        texts = frozenset().union(*(each.text_words for each in corpus.everything))
         findings.look("audit", officer.get("/v1/audit/export").content, texts)
         administrator = next(who.client for who in stage.people if who.role == "administrator")
         findings.look("metrics", administrator.get("/metrics").content, corpus.words)

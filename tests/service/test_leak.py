@@ -44,12 +44,15 @@ CHANNELS = (
     "answers with images",
     "films told",
     "matches by image",
+    "documents",
+    "errors of documents",
+    "pages of documents",
 )
 
 
 @pytest.mark.parametrize(
     ("operations", "codes"),
-    [(160, False), pytest.param(50, True, marks=pytest.mark.long)],
+    [(190, False), pytest.param(50, True, marks=pytest.mark.long)],
     ids=["exact", "by codes"],
 )
 def test_nothing_out_of_sight_reaches_anybody(tmp_path: Path, operations: int, codes: bool) -> None:
@@ -62,13 +65,13 @@ def test_nothing_out_of_sight_reaches_anybody(tmp_path: Path, operations: int, c
 
 @pytest.mark.long
 def test_without_enforcement_leaks_are_found_everywhere(tmp_path: Path) -> None:
-    found = run(tmp_path, 76, seed=2, notes=60, removed="all")
+    found = run(tmp_path, 150, seed=2, notes=60, removed="all")
     assert {"search", "answers", "streams", "notes", "counts", "register", "images"} <= set(found.leaks)
 
 
 @pytest.mark.long
 def test_a_register_that_forgets_its_scope_is_found(tmp_path: Path) -> None:
-    found = run(tmp_path, 52, seed=2, notes=40, removed="register")
+    found = run(tmp_path, 170, seed=2, notes=40, removed="register")
     assert {"register", "patients", "pages"} <= set(found.leaks)
 
 
