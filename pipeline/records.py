@@ -943,6 +943,13 @@ class IndexReport:
     """Accepted notes whose source wrote a date for none, for example 9999-12-31; they have no date."""
     decimal_ids: tuple[str, ...] = ()
     """Of note and patient those whose every id is a whole number with .0 behind, as data frames write it."""
+    given_up: int = 0
+    """Notes that failed too often in earlier runs and were not tried again: they are not in."""
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether something that should be in is not."""
+        return bool(self.rejected or self.unread_files or self.failed or self.given_up)
 
 
 def unit_length(vectors: Vector) -> Vector:

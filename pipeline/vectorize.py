@@ -26,6 +26,7 @@ from pipeline.commands.console import (
     err,
     errors_as_exit_codes,
     out,
+    print_given_up,
 )
 from pipeline.commands.index_inputs import require_one_taken, require_outside
 from pipeline.commands.notes_indexing import open_indexing
@@ -208,7 +209,7 @@ def notes(
         _print_unfed(fields)
     if report.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-    if report.rejected or report.unread_files or report.failed:
+    if report.has_faults:
         raise typer.Exit(EXIT_SOME_REJECTED)
 
 
@@ -488,6 +489,7 @@ def _print_report(report: IndexReport) -> None:
         f"{counted(report.duplicates, 'duplicate')}, {report.rejected:,} rejected, {report.failed:,} failed",
         markup=False,
     )
+    print_given_up(report.given_up, "note")
     if kinds := _kinds(report):
         out.print(kinds, markup=False)
     out.print(f"{duration(report.seconds)}, {rate:,.0f} notes a minute", markup=False)

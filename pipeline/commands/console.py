@@ -39,6 +39,17 @@ EXIT_TRY_AGAIN = 75
 may restart on it, and not on 2."""
 EXIT_INTERRUPTED = 130
 
+
+def print_given_up(number: int, thing: str) -> None:
+    """That some failed too often in earlier runs, where some did: they are not in, and no run tries them by itself."""
+    if number:
+        out.print(
+            f"{counted(number, thing)} failed too often and {'was' if number == 1 else 'were'} not tried again: "
+            "`status` says why, --retry-failed tries",
+            markup=False,
+        )
+
+
 StackOption = Annotated[
     str | None,
     typer.Option("--stack", metavar="NAME", help="take the settings from this deployed stack's outputs"),

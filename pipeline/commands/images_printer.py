@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.console import counted, duration, out
+from pipeline.commands.console import counted, duration, out, print_given_up
 from pipeline.images import ImageHit
 from pipeline.indexing.images.dry_run import ImageSurvey
 from pipeline.indexing.images.notices import REPORT, ROW, VALUES
@@ -117,6 +117,7 @@ def _print_counts(report: IndexReport, formats: Counter[str]) -> None:
         f"{report.failed:,} failed",
         markup=False,
     )
+    print_given_up(report.given_up, "image")
     out.print(f"formats: {formats_in_words(formats) or 'none'}", markup=False)
     out.print(f"{duration(report.seconds)}, {rate:,.1f} images a second", markup=False)
 

@@ -80,7 +80,7 @@ class DocumentsRun:
         """Whether something was refused, failed, or could not be decided."""
         refused = any(each.version is None or each.version.state == "unreadable" for each in self.files)
         undecided = any(each.refused for each in self.decided)
-        return refused or undecided or bool(self.report.rejected or self.report.failed)
+        return refused or undecided or self.report.has_faults
 
 
 def documents(

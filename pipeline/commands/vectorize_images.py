@@ -196,7 +196,7 @@ def images(
         print_json(run) if json_output else print_run(run)
     if report.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-    if report.rejected or report.unread_files or report.failed or refused.shown:
+    if report.has_faults or refused.shown:
         raise typer.Exit(EXIT_SOME_REJECTED)
 
 

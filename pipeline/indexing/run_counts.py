@@ -45,6 +45,8 @@ class RunCounts:
     """Notes that did not change and are read from another place now."""
     embedded: int = 0
     failed: int = 0
+    given_up: int = 0
+    """Notes that failed too often in earlier runs and were not tried again."""
     pruned: int = 0
     replaced: int = 0
     """Stored ones that went because their file holds another one now."""
@@ -99,6 +101,7 @@ class RunCounts:
             unchanged=self.unchanged,
             embedded=self.embedded,
             failed=self.failed,
+            given_up=self.given_up,
             rejected=self.rejected,
             duplicates=self.duplicates,
             older=self.older,

@@ -319,6 +319,8 @@ class Stager:
                 before.attempts < self.attempts_max or _is_refused(note.document)
             ):
                 again.append(key)
+            elif before.state == "failed":
+                self.tally.given_up += 1
         self.ledger.saw(notes)
         if new or again or placed:
             self.ledger.stage(new)

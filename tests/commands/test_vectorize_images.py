@@ -407,3 +407,20 @@ def test_a_table_that_was_not_named_is_told_as_one(
     assert isinstance(told, Rejection)
     assert told.field == kind
     assert (f"--metadata {path}" in told.remedy) == (kind == "table")
+
+
+def test_what_failed_too_often_is_told_and_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two patients' images of one id: the second is never in, however often the command is run."""
+    monkeypatch.setenv("CHARTWELL_INDEXING__ATTEMPTS_MAX", "1")
+    folder = tmp_path / "films"
+    folder.mkdir()
+    for number, name in enumerate(("a", "b")):
+        content = dicom(grey() + number, PatientID=name, SOPInstanceUID="1.2.3.4")
+        (folder / f"{name}.dcm").write_bytes(content)
+    first = run("images", str(folder), "--json")
+    assert (first.exit_code, json.loads(first.stdout)["failed"]) == (1, 1)
+    again = run("images", str(folder), "--json")
+    assert (again.exit_code, json.loads(again.stdout)["given_up"]) == (1, 1)
+    assert "1 image failed too often and was not tried again" in run("images", str(folder)).output
