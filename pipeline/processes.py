@@ -183,7 +183,10 @@ def _serve(line: Connection, work: Work, limits: ProcessLimits) -> None:
         signal.alarm(int(limits.seconds_max) + _GRACE_SECONDS)
         answer = _answer(work, task)
         signal.alarm(0)
-        line.send(answer)
+        try:
+            line.send(answer)
+        except BrokenPipeError:  # whoever asked was killed meanwhile
+            return
 
 
 def _answer(work: Work, task: object) -> object:

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.config import IndexingSettings
 from pipeline.indexing.identity import Prefixes
 from pipeline.readers.field_mapping import METADATA_VALUE_CHARACTERS_MAX
-from pipeline.records import LIBRARY_PREFIX, Document
+from pipeline.records import LIBRARY_PREFIX, Document, is_of_library
 from pipeline.text.cleaning import is_blank
 from pipeline.text.dates import AMBIGUOUS, OTHER_ORDER, WEEK, DateOrder, NotOneDay, is_placeholder, iso_date
 from pipeline.text.ids import EMPTY_WORDS, ID_CHARACTERS_MAX, is_no_id, is_rounded
@@ -52,12 +52,6 @@ def document_of(fields: Mapping[str, Any], settings: IndexingSettings, prefixes:
 
 def _required(fields: Mapping[str, Any], name: str) -> str:
     value = _short(fields, name)
-    if name in {"resource_id", "patient_id"} and value is not None and value.startswith(LIBRARY_PREFIX):
-        raise FieldRefused(
-            name,
-            f"{name} begins with {LIBRARY_PREFIX!r}, as the ids of library documents do.",
-            "Give it another id at the source, or load the source with --note-prefix or --patient-prefix.",
-        )
     if value is None or (name in {"resource_id", "patient_id"} and is_no_id(value)):
         raise FieldRefused(
             name,
@@ -80,6 +74,13 @@ def _required(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _prefixed(prefix: str, value: str, name: str) -> str:
+    if is_of_library(prefix + value):
+        option = "--id-prefix" if name == "resource_id" else "--patient-prefix"
+        raise FieldRefused(
+            name,
+            f"{name} begins with {LIBRARY_PREFIX!r}, as the ids of library documents do.",
+            f"Give it another id at the source, or load the source with {option} TEXT.",
+        )
     if prefix and len(prefix) + len(value) > SHORT_CHARACTERS_MAX:
         raise FieldRefused(
             name,

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
+from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.validation import Duplicate, ValidNote, accept, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources
-from pipeline.records import Rejection, SourceRecord
+from pipeline.records import LIBRARY_PREFIX, Rejection, SourceRecord
 
 SETTINGS = IndexingSettings(note_characters_max=1000)
 GOOD: dict[str, Any] = {
@@ -93,6 +94,22 @@ def test_what_is_wrong_is_said(changes: dict[str, Any], field: str, reason: str)
     found = rejected(**changes)
     assert (found.field, found.reason) == (field, reason)
     assert found.remedy
+
+
+@pytest.mark.parametrize(
+    ("field", "option"), [("resource_id", "--id-prefix"), ("patient_id", "--patient-prefix")]
+)
+def test_no_note_is_called_as_documents_of_the_library_are(field: str, option: str) -> None:
+    found = rejected(**{field: f"{LIBRARY_PREFIX}{'0' * 64}"})
+    assert (found.field, option in found.remedy) == (field, True)
+    assert accepted(**{field: "library-1"})
+
+    def prefixed(value: str, prefix: str) -> ValidNote | Rejection:
+        record = SourceRecord("notes.jsonl", "line 1", {**GOOD, field: value})
+        return accept(record, SETTINGS, Prefixes(prefix, prefix))
+
+    assert isinstance(prefixed(LIBRARY_PREFIX[3:] + "1", LIBRARY_PREFIX[:3]), Rejection)
+    assert isinstance(prefixed(LIBRARY_PREFIX + "1", "a-"), ValidNote), "as the remedy says"
 
 
 def test_optional_fields_may_hold_nothing() -> None:
