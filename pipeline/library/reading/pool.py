@@ -60,7 +60,7 @@ class DocumentReaders:
         require_libraries()
         self._limits = limits
         self._processes = TaskProcesses(
-            partial(_work, options), limits, processes or usable_cores(), "document-reading"
+            partial(read_or_draw, options), limits, processes or usable_cores(), "document-reading"
         )
 
     def __enter__(self) -> DocumentReaders:
@@ -114,7 +114,7 @@ def _died() -> UnreadableDocument:
     )
 
 
-def _work(options: DocumentReadingOptions, task: DocumentFile | PageView) -> LibraryDocument | bytes:
+def read_or_draw(options: DocumentReadingOptions, task: DocumentFile | PageView) -> LibraryDocument | bytes:
     """In the process. Raises ChartwellError alone."""
     from pipeline.library.reading.reader import read_document
 
