@@ -28,6 +28,14 @@ from pipeline.text.terms.finding_labels import contradictions, denied_words, lab
         ("pneumothorax cannot be excluded", "unsure"),
         ("pneumothorax not excluded", "unsure"),
         ("nodule, uncertain", "unsure"),
+        ("unable to exclude mass", "unsure"),
+        ("concern for PE", "unsure"),
+        ("evaluate for nodule", "unsure"),
+        ("effusion resolved", "unsure"),
+        ("effusion none", "denied"),
+        ("right no effusion", "denied"),
+        ("free air", "there"),
+        ("non-displaced fracture", "there"),
     ],
 )
 def test_what_a_label_says(label: str, kind: str) -> None:
@@ -51,5 +59,7 @@ def test_labels_that_contradict_each_other(labels: list[str], pairs: list[tuple[
 
 def test_what_is_denied_as_a_whole() -> None:
     assert denied_words("no evidence of effusion") == {"effusion"}
+    assert denied_words("right no effusion") == {"right", "effusion"}
+    assert denied_words("effusion: none") == denied_words("effusion not seen") == {"effusion"}
     assert denied_words("effusion") is None
     assert denied_words("effusion cannot be excluded") is None

@@ -56,6 +56,8 @@ def lead_over(
         by = _FOUND_BY[films.films[0].found_by]
         none = f"No {called} {of} stored here{of_time} is labelled with {asked.label}"
         text = f"{none}; {number} found by {by}{first}:"
+    elif films.doubted:
+        text = f"{_for_certain(films, asked, f' {of} stored here{of_time}')}{first}:"
     elif films.uncertain:
         none = f"No image {of} stored here{of_time} is known to be {called}"
         text = f"{none}; of these it is not known{first}:"
@@ -76,6 +78,8 @@ def lead_over_everyone(films: StoredFilms, asked: AskedFilms, time: AskedTime, s
         text = (
             f"No {called} stored here{_of_time(time)} is labelled with {asked.label}; {number} found by {by}"
         )
+    elif films.doubted:
+        text = _for_certain(films, asked, f" stored here{_of_time(time)}")
     elif films.uncertain:
         text = f"No image stored here{_of_time(time)} is known to be {called}; of {number} it is not known"
     else:
@@ -85,10 +89,25 @@ def lead_over_everyone(films: StoredFilms, asked: AskedFilms, time: AskedTime, s
     return Statement(f"{text}{first}; whose each is stands with it.", ())
 
 
+def _for_certain(films: StoredFilms, asked: AskedFilms, of: str) -> str:
+    """How many films are labelled so, then of how many their labels leave it in doubt and reports have the words."""
+    sure, others = films.films[: -films.doubted], films.films[-films.doubted :]
+    reported = sum(film.found_by == "report" for film in others)
+    left = len(others) - reported
+    told = [
+        f"{many(left, asked.called)} whose labels leave it in doubt" if left else "",
+        f"{many(reported, asked.called)} by what the reports say" if reported else "",
+    ]
+    counted = many(len(sure), asked.called, complete=films.all_read) if sure else f"No {asked.called}"
+    verb = "" if sure else " is"
+    labelled = f"{counted}{of}{verb} labelled with {asked.label}{'' if sure else ' for certain'}"
+    return "; ".join(filter(None, (labelled, *told)))
+
+
 def _of_each(films: StoredFilms, asked: AskedFilms, patients: Sequence[str]) -> str:
     """How many films are of each of several patients, where that is asked for or one has none."""
     counts = dict.fromkeys(patients, 0)
-    for film in films.films:
+    for film in films.films[: len(films.films) - films.doubted]:
         counts[film.description.patient_id] += 1
     if len(patients) < 2 or not (asked.compared or 0 in counts.values()):
         return ""

@@ -18,6 +18,7 @@ from pipeline.imaging.records import ImageDescription
 from pipeline.ports import ImageEmbedder, ImageStore, Store
 from pipeline.records import AccessScope, Filters, FoundBy, FoundImage
 from pipeline.text.answerability.asked_words import AskedWords
+from pipeline.text.sentences import passage_sentences
 
 FILMS_READ_MAX = 400
 """Films that are looked through for a question about no one in particular, the newest."""
@@ -50,6 +51,8 @@ class StoredFilms:
     """Whether their descriptions leave open that they are of the kind, part or side that is asked for."""
     unlabelled: bool = False
     """Whether there are films of that kind, and none is labelled with what is asked for."""
+    doubted: int = 0
+    """The last so many of `films` are those whose labels leave in doubt what is asked for, or whose reports tell it."""
     undated: int = 0
     """Films that may be earlier than the one that is meant, or not: they have no date."""
     all_read: bool = True
@@ -94,8 +97,15 @@ def images_asked_for(
     chosen, uncertain = _fitting(held, asked, time, filters.patient_ids)
     found = StoredFilms(uncertain=uncertain, undated=undated, all_read=all_read)
     labelled = [film for film in chosen if asked.is_labelled(film)]
-    if labelled and not time.order:
-        return replace(found, films=tuple(map(StoredFilm, one_of_each_series(labelled))))
+    doubted = [] if time.order else one_of_each_series([film for film in chosen if asked.is_doubted(film)])
+    if (labelled or doubted) and not time.order:
+        sure = one_of_each_series(labelled)
+        others = [*map(StoredFilm, doubted)]
+        if asked.of_a_side:
+            others += _by_report(
+                asked.label, [film for film in chosen if film not in sure + doubted], notes, filters.scope
+            )
+        return replace(found, films=(*map(StoredFilm, sure), *others), doubted=len(others))
     chosen = one_of_each_series(chosen)
     if not asked.label or time.order or not chosen:
         return replace(found, films=tuple(map(StoredFilm, chosen)))
@@ -186,14 +196,15 @@ def _day(film: ImageDescription) -> str:
 def _by_report(
     label: str, films: Sequence[ImageDescription], notes: Store, scope: AccessScope
 ) -> list[StoredFilm]:
-    """Films whose report has all the words; what it says of them is the report's to say."""
+    """Films whose report has all the words in one sentence; what it says of them is the report's to say."""
     asked = AskedWords(label)
     found: list[StoredFilm] = []
     for film in [each for each in films if each.report_id][:REPORTS_READ_MAX]:
         report = visible_note(notes, film.report_id or "", scope)
         if report is not None and report.patient_id == film.patient_id:
             text = report.text_content
-            if asked.terms and len(asked.held(text)) == len(asked.terms):
+            sentences = (text[start:end] for start, end in passage_sentences(text))
+            if asked.terms and any(len(asked.held(each)) == len(asked.terms) for each in sentences):
                 found.append(StoredFilm(film, "report"))
     return found
 

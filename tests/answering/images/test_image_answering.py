@@ -642,3 +642,27 @@ def test_no_other_note_stands_as_the_report_of_the_film_that_is_asked_with(ward:
     assert "No report is known to be of the image that you asked with" in unknown.partition("effusion")[
         0
     ] or ("effusion" not in unknown)
+
+
+def test_what_labels_leave_in_doubt_is_told_as_that_and_not_counted(ward: Ward) -> None:
+    chest = {"modality": "DX", "body_part": "CHEST"}
+    doubted = {"f-query": ("?nodule",), "f-both": ("nodule", "no nodule")}
+    vector = ward.images.vectors(["f-new"])["f-new"]
+    ward.images.upsert(
+        [
+            EmbeddedImage(described(key, CARA, {**chest, "findings": labels}), vector)
+            for key, labels in doubted.items()
+        ]
+    )
+    try:
+        answer = ward.ask("Show Cara Lindqvist's films with a nodule")
+        sided = ward.ask("Show Anna Mitchell's films with a left effusion")
+    finally:
+        ward.images.delete(list(doubted))
+    assert (
+        "No film of this patient stored here is labelled with nodule for certain; 2 films whose labels"
+        in answer.text
+    )
+    assert sorted(films(answer)) == sorted(doubted)
+    assert "labelled with left effusion for certain; 1 film whose labels leave it in doubt:" in sided.text
+    assert films(sided) == ["f-new"]

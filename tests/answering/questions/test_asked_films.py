@@ -187,3 +187,50 @@ def test_what_a_label_doubts_is_on_neither_side() -> None:
         assert not asked_films(plan_of(f"Show films with a {finding}")).is_labelled(film), finding
     assert asked_films(plan_of("Show films without a mass")).is_without(film)
     assert not asked_films(plan_of("Show films without a nodule")).is_without(film)
+
+
+OF_A_SIDE = {
+    "its side": ("left effusion", "left effusion", "", "is_labelled"),
+    "the other side": ("left effusion", "right effusion", "", ""),
+    "no side told": ("left effusion", "effusion", "", "is_doubted"),
+    "the side of the film": ("left effusion", "effusion", "L", "is_labelled"),
+    "a film of the other side": ("left effusion", "effusion", "R", ""),
+    "both sides": ("left effusion", "bilateral effusion", "", "is_labelled"),
+    "in doubt": ("left effusion", "?left effusion", "", "is_doubted"),
+    "in doubt on the other side": ("left effusion", "?right effusion", "", ""),
+    "left-sided": ("left-sided effusion", "Left-sided Effusion", "", "is_labelled"),
+    "both denied and told": ("nodule", "nodule|no nodule", "", "is_doubted"),
+    "one of a side, told and denied as a whole": (
+        "left effusion",
+        "left effusion|no effusion",
+        "",
+        "is_doubted",
+    ),
+    "the other side denied": ("left effusion", "left effusion|right no effusion", "", "is_labelled"),
+    "one certain and one in doubt": ("nodule and mass", "nodule|possible mass", "", "is_doubted"),
+    "one in doubt and one missing": ("nodule and mass", "?nodule", "", ""),
+}
+
+
+@pytest.mark.parametrize("case", OF_A_SIDE)
+def test_the_side_of_a_finding_is_none_of_the_film(case: str) -> None:
+    finding, labels, side, expected = OF_A_SIDE[case]
+    film = ImageDescription(
+        "f", "p", "s", "png", "0" * 64, findings=tuple(labels.split("|")), laterality=side, modality="CR"
+    )
+    asked = asked_films(plan_of(f"Show films with a {finding}"))
+    assert asked.side == ""
+    told = [name for name in ("is_labelled", "is_doubted") if getattr(asked, name)(film)]
+    assert told == ([expected] if expected else [])
+
+
+def test_without_a_finding_of_one_side() -> None:
+    asked = asked_films(plan_of("Show films without a right effusion"))
+    for labels, fits in (
+        (["right no effusion", "left effusion"], True),
+        (["no effusion"], True),
+        (["no left effusion"], False),
+    ):
+        film = ImageDescription("f", "p", "s", "png", "0" * 64, findings=tuple(labels))
+        assert asked.is_without(film) is fits, labels
+    assert asked_films(plan_of("Show the left knee films with an effusion")).side == "L"

@@ -7,7 +7,7 @@ it is not, or nothing tells. Refuses to know whose films are meant and what is s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -87,8 +87,20 @@ _PARTS: Mapping[str, str] = MappingProxyType(
         "eye": r"eyes?|retina\w*",
     }
 )
+_OF_TWO_SIDES = (
+    *("breast", "hip", "knee", "ankle", "foot", "toe", "leg", "thigh", "shoulder", "clavicle", "elbow"),
+    *("forearm", "upper arm", "wrist", "hand", "finger", "eye"),
+)
 _SIDES = MappingProxyType({"left": "L", "right": "R"})
 _SIDE = re.compile(r"\b(?P<side>left|right)\b", re.IGNORECASE)
+_SIDE_OF_FILM = re.compile(
+    rf"\b(?:left|right)(?:[- ]sided)?\s+(?:\w+\s+){{0,2}}?"
+    rf"(?:{_FILM_WORD.pattern}|(?:{'|'.join(_PARTS[part] for part in _OF_TWO_SIDES)})\b)",
+    re.IGNORECASE,
+)
+"""The side of a film or of a limb, "left knee"; that of "films with a left effusion" is the finding's."""
+_SIDED = re.compile(r"(?<=left)[- ]sided?\b|(?<=right)[- ]sided?\b", re.IGNORECASE)
+_BOTH_SIDES = re.compile(r"\b(?:bilateral|both)\b", re.IGNORECASE)
 _NOTES = re.compile(r"\b(?:notes?|reports?|records?|chart)\b", re.IGNORECASE)
 _SHOWN = re.compile(
     r"^\W*(?:(?:and|so|please|can you|could you|let me|now)\s+)*"
@@ -145,7 +157,7 @@ _NO_LABEL = re.compile(
     r"|ones?|is|are|was|were|did|does|do|has|have|had|about|with|showing|labell?ed|say|says|said|shows?|showed|shown|see"
     r"|seen|found|notes?|reports?|records?|chart|there|latest|last|first|newest|earlier|previous|prior|older|other"
     r"|change[sd]?|between|compar\w+|differen\w+|anything|something|abnormal\w*|wrong|new|findings?|results?|evidence"
-    r"|signs?|but|than|more|fewer|taken|made|what|which|who|when|where|why|how|can|could|please|patients?|her|hers|his|their|him|left|right|similar|views?|stored|here)\b"
+    r"|signs?|but|than|more|fewer|taken|made|what|which|who|when|where|why|how|can|could|please|patients?|her|hers|his|their|him|similar|views?|stored|here)\b"
     r"|§(?:'s)?|(?<!\w)\d[\d-]*(?!\w)",
     re.IGNORECASE,
 )
@@ -253,16 +265,25 @@ class AskedFilms:
         )
         return " ".join(word for word in words if word)
 
+    @property
+    def of_a_side(self) -> bool:
+        """Whether a finding of one side is asked for: "a left effusion"."""
+        return _SIDE.search(self.label) is not None
+
     def fits(self, film: ImageDescription) -> Fits:
         """Whether its codes make it one of kind, part and side; its labels are not looked at."""
         told = {self._fits_kind(film), self._fits_part(film), self._fits_side(film)}
         return next(each for each in (Fits.NO, Fits.UNKNOWN, Fits.YES) if each in told)
 
     def is_labelled(self, film: ImageDescription) -> bool:
-        """Whether each that is asked for is in one of its labels."""
-        return bool(self.label) and all(
-            _is_in(each, _there(film.findings)) for each in self.label.split(_AND)
-        )
+        """Whether each that is asked for is in one of its labels, and none doubts or denies it."""
+        return bool(self.label) and {_fits_label(each, film) for each in self.label.split(_AND)} == {Fits.YES}
+
+    def is_doubted(self, film: ImageDescription) -> bool:
+        """Whether its labels leave one that is asked for in doubt: "possible nodule", both "nodule" and "no nodule",
+        or of "left effusion" no side; and the others are not missing."""
+        told = {_fits_label(each, film) for each in self.label.split(_AND)} if self.label else set()
+        return Fits.UNKNOWN in told and Fits.NO not in told
 
     def is_without(self, film: ImageDescription) -> bool:
         """Whether its labels deny each that it is asked to be without, and none of them has it."""
@@ -342,11 +363,15 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
     label = _label_in(left)
     if not label and plan.finding and not _NOT_SO.search(text):
         label = _as_label(plan.finding)
+    if side and any(map(_SIDE.search, (label, *without))):
+        side = None
     themselves = shown or (not label and _THEMSELVES.match(text) is not None)
     if not plainly and _WHETHER.match(text):
         without = ()  # whether a film shows none is told by each film's labels
     judged = [found.group() for found in _JUDGED.finditer(left)]
-    unexplained = _other_words(_as_label(_ASKS.sub(" ", _NO_FILM.sub(" ", left))), label).split()
+    unexplained = _other_words(
+        _SIDE.sub(" ", _as_label(_ASKS.sub(" ", _NO_FILM.sub(" ", left)))), label
+    ).split()
     rest = " ".join(dict.fromkeys([*judged, *unexplained]))
     reading = not shown and not _ASKS_MORE.search(whole) and _asks_what_it_shows(whole, label)
     reading = reading or (_POINTED.search(text) is not None and _ITS_REPORT.search(whole) is not None)
@@ -388,7 +413,7 @@ def _every_part_in(text: str) -> tuple[str, ...]:
     return tuple(name for name, words in _part_words().items() if words.search(text))
 
 
-def _is_in(asked_for: str, labels: Sequence[str]) -> bool:
+def _is_in(asked_for: str, labels: Iterable[str]) -> bool:
     asked = AskedWords(asked_for)
     return bool(asked.terms) and any(len(asked.held(label)) == len(asked.terms) for label in labels)
 
@@ -446,8 +471,32 @@ def _label_in(text: str) -> str:
 
 def _is_denied(asked_for: str, labels: Sequence[str]) -> bool:
     """Whether a label says of this, and of nothing narrower, that it is not there, and none says that it is."""
-    wanted = words_of_label(asked_for)
-    return not _is_in(asked_for, _there(labels)) and wanted in map(denied_words, labels)
+    return not _is_in(asked_for, _there(labels)) and _is_denied_by(asked_for, labels)
+
+
+def _is_denied_by(asked_for: str, labels: Sequence[str]) -> bool:
+    """Whether a label denies this as a whole: "no effusion" a left effusion too."""
+    wanted = {words_of_label(asked_for), words_of_label(_SIDE.sub(" ", asked_for))}
+    return not wanted.isdisjoint(map(denied_words, labels))
+
+
+def _fits_label(asked_for: str, film: ImageDescription) -> Fits:
+    """Whether a film is labelled with this; UNKNOWN: its labels doubt it, contradict each other or tell no side."""
+    there, said = _there(film.findings), _SIDE.search(asked_for)
+    bare = _SIDE.sub(" ", asked_for)
+    unsided = [label for label in there if not _SIDE.search(label)]
+    if _is_in(asked_for, there) or (said and _is_in(bare, filter(_BOTH_SIDES.search, there))):
+        return Fits.UNKNOWN if _is_denied_by(asked_for, film.findings) else Fits.YES
+    side = _SIDES[said["side"].lower()] if said else ""
+    if said and _is_in(bare, unsided):
+        if film.laterality in _SIDES.values():
+            return Fits.YES if film.laterality == side else Fits.NO
+        return Fits.UNKNOWN
+    doubted = [plain_label(label) for label in film.findings if label_kind(label) == "unsure"]
+    if said:
+        sides = {label: {side.lower() for side in _SIDE.findall(label)} for label in doubted}
+        doubted = [label for label in doubted if not sides[label] or said["side"].lower() in sides[label]]
+    return Fits.UNKNOWN if _is_in(bare, doubted) else Fits.NO
 
 
 def _there(labels: Sequence[str]) -> list[str]:
@@ -463,7 +512,8 @@ def _other_words(words: str, label: str) -> str:
 
 def _as_label(words: str) -> str:
     """What is left without words that ask; of two things that are asked for both, parted by "and"."""
-    left = _FILM_WORD.sub(" ", words)
+    left = _FILM_WORD.sub(" ", _SIDE_OF_FILM.sub(lambda said: _SIDE.sub(" ", said.group()), words))
+    left = _SIDED.sub(" ", left)
     for part in _part_words().values():
         left = part.sub(" ", left)
     labels = [" ".join(_NO_LABEL.sub(" ", each).split()) for each in re.split(r"\band\b", left)]
