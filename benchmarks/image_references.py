@@ -38,6 +38,8 @@ SIDE = 240
 
 
 def main() -> None:
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m benchmarks.image_references FOLDER-OF-IMAGES SHEET.png")
     folder, sheet = Path(sys.argv[1]), Path(sys.argv[2])
     pairs: list[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]] = []
     for name in (*DICOM, *NIFTI, *OTHERS):

@@ -47,7 +47,7 @@ REASONS = {
     "not_stated": "No passage of the patient's notes has it in these words.",
     "which_patient": "Nothing was looked for: ask again with the id of the one that is meant.",
     "generator_abstained": "The closest passages do not answer the question.",
-    "no_images": "Images are indexed with: python -m pipeline.vectorize images FOLDER",
+    "no_images": "Ask with fewer conditions. Films that are not here yet: python -m pipeline.vectorize images FOLDER",
 }
 
 
