@@ -2,9 +2,10 @@
 
 Someone else's conversation, a deleted one and one that never was are the same: not known. Each question and each
 answer is one transaction with its receipt and its row of the audit log. An answer that quotes a note which its owner
-may no longer see, or, for a user who may not see everything, a note that is gone, is not shown again; an image that was
-shown next to an answer is looked up again, and left out where it is out of sight. Nor is an answer shown again, to
-anyone, that quotes a note which is another patient's now, or an image that is another patient's or is not what it was.
+may no longer see, or, for a user who may not see everything, a note that is gone, is not shown again, nor to anyone a
+library document that is no longer approved; an image that was shown next to an answer is looked up again, and left out
+where it is out of sight. Nor is an answer shown again, to anyone, that quotes a note which is another patient's now, or
+an image that is another patient's or is not what it was.
 Knows no model, no store and no page: the caller hands in which notes a scope admits now, and whose they are.
 """
 
@@ -26,7 +27,7 @@ from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest
 from pipeline.images import found_image, image_text
 from pipeline.imaging.records import ImageDescription
-from pipeline.records import ASKED_IMAGE, AccessScope, Question, UnderstoodPart
+from pipeline.records import ASKED_IMAGE, AccessScope, Question, UnderstoodPart, is_of_library
 from pipeline.service.audit.chain import Actor, AuditLog, sha256
 from pipeline.service.audit.receipts import AnswerRecord, Receipts, draft_receipt, erase, storable
 from pipeline.service.audit.verification import ASKED, CONVERSATION_DELETED
@@ -255,9 +256,9 @@ class Conversations:
 
     def _out_of_sight(self, messages: Sequence[Message], scope: AccessScope) -> AbstractSet[str]:
         """Of the notes that are quoted those that are gone or that the scope does not admit as they are now."""
-        if scope.unrestricted:
-            return frozenset()
         cited = {each["resource_id"] for message in messages for each in _citations(message.content)}
+        if scope.unrestricted:  # a document that is no longer approved is shown again to no one
+            cited = set(filter(is_of_library, cited))
         return cited - self._sight(cited, scope) if cited else cited
 
     def patients(self, actor: Actor, conversation_id: str) -> tuple[str, ...]:

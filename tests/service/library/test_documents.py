@@ -100,7 +100,13 @@ def test_from_upload_to_withdrawal(service: Running, administrator: httpx2.Clien
     assert f"library:{old}" not in found(own, "Zolmitriptan dose")
     until(lambda: found(own, "Zolmitriptan dose") == {f"library:{new}"}, 60)
     assert own.get(f"/v1/documents/{old}").status_code == 404
+    everybody = service.client(service.key())
+    told = everybody.post("/v1/ask", json={"question": "How much zolmitriptan is given?"}).json()
+    assert "Zolmitriptan 10 mg" in json.dumps(told["citations"])
+    conversation = f"/v1/conversations/{told['conversation_id']}"
+    assert "Zolmitriptan 10 mg" in everybody.get(conversation).text
     decide(administrator, "withdraw", new)
+    assert "Zolmitriptan 10 mg" not in everybody.get(conversation).text
     assert found(own, "Zolmitriptan dose") == set()
     asked = own.post("/v1/ask", json={"question": "How much zolmitriptan is given?"}).json()
     assert "zolmitriptan 10" not in json.dumps(asked).lower()
