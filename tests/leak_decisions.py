@@ -443,7 +443,7 @@ def decisions(stage: Stage, administrator: httpx2.Client, dice: random.Random) -
         ("wait", "rejected"),
     ):
         versions = [each for each in sorted(shelf.states) if shelf.states[each] == before]
-        if not versions:
+        if not versions or dice.random() < 0.5:
             continue
         body = {"versions": [dice.choice(versions)], "decision": decision}
         said = administrator.post("/v1/documents/decisions", json=body).raise_for_status().json()

@@ -31,6 +31,8 @@ from pipeline.service.jobs.runner import Jobs
 from pipeline.service.library.page_images import PageImages
 from pipeline.wiring import open_document_readers, open_library, open_removal
 
+AUDIT_SECONDS = 10.0
+"""Between two looks for decisions of a run or a command line that are not in the audit log yet."""
 RETRY_SECONDS = 2.0
 """Between two looks whether another indexing run has ended."""
 PERSON = "user"
@@ -160,7 +162,11 @@ class ServedLibrary:
         if await asyncio.to_thread(self._has_work):
             self._due.set()
         while True:
-            await self._due.wait()
+            try:
+                await asyncio.wait_for(self._due.wait(), AUDIT_SECONDS)
+            except TimeoutError:
+                await asyncio.to_thread(self._has_work)
+                continue
             self._due.clear()
             try:
                 await self._jobs.start_documents(SYSTEM)
@@ -171,7 +177,8 @@ class ServedLibrary:
                 LOGGER.error("documents could not be indexed", extra=fault_fields(error))
 
     def _has_work(self) -> bool:
-        """Whether a service that was cut off left something to do. Looks at no library that was never made."""
+        """Whether there may be something to do that no one told of; what was decided elsewhere is in the audit log
+        then. Looks at no library that was never made."""
         if not is_there(self._settings.data_dir):
             return False
         try:
