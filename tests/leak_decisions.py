@@ -1,5 +1,5 @@
-"""Looks for library documents that are not approved, or of another domain, in whatever the service says to people:
-`python -m tests.leak_decisions`.
+"""Looks for library documents that are not approved, or no more, or of another domain, while they are decided about:
+`python -m tests.leak_decisions`. Those of `tests.leak` stay as they are; here they change under people's eyes.
 
 In every document stand words that stand nowhere else: in its text, its title, its file's name, its tags. People of
 different rights search, ask, read, list and probe, several at the same time; between two rounds an administrator
