@@ -158,6 +158,7 @@ _SAME = """
     backpart : back
     low backpart pain : lbp, lumbago
     neck : neck
+    shoulder : shoulder, shoulders
     arm : arm, arms, upper extremity, upper extremities, upper limb, upper limbs
     leg : leg, legs, lower extremity, lower extremities, lower limb, lower limbs
     extremity : extremity, extremities, limb, limbs
@@ -271,7 +272,11 @@ _SAME = """
     attend : attends, attending, attended, go, goes, going, went
     travel : traveling, travelling, travel, travels
     hurt : hurt, hurts
-    enjoy : enjoys, enjoy, enjoyed, likes
+    enjoy : enjoys, enjoy, enjoyed, enjoying, likes, hobby, hobbies
+    radiotherapy : radiotherapy, radiation therapy, radiation treatment
+    hormonereplacement : hrt, hormone replacement, hormone replacement therapy
+    hematoma : hematoma, hematomas, haematoma, haematomas
+    melena : melena, melaena, black stools, black stool, tarry stools, tarry stool
     forget : forget, forgets, forgot, forgetting
     gain : gain, gained, gains, gaining
     lose : lose, loses, lost, losing, loss

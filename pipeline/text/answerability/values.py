@@ -92,8 +92,9 @@ mechanism: fell; falling; (?:a|her|his) fall; falls? (?:from|off|down|onto|on)\b
     lifting
     was (?:playing|lifting|running|skiing|skating|climbing); jump(?:ed|ing); dropped; stepped (?:on|in|off)
     burn(?:ed|t) (?:by|on|with)
-occupation: works?; working; worked; employ\w+; unemployed; retire\w*; occupation; job; career; student; disability
-    homemaker; self-employed
+occupation: (?<!lab )(?<!blood )(?<!dental )(?<!body )works?; working; worked; employ\w+; unemployed; retire\w*
+    occupation; job; career; student; disability; homemaker; self-employed; by (?:profession|trade|occupation)
+    laid off; for a living; (?:truck|bus|taxi|lorry|delivery) driver
 person: mothers?; fathers?; mom; dad; parents?; brothers?; sisters?; siblings?; sons?; daughters?; aunts?; uncles?
     grandmothers?; grandfathers?; grandparents?; cousins?; niece; nephew; wife; husband; spouse; partner; friends?
     roommate; caregiver; doctor; physician; surgeon; nurse; \w+ologist; specialist; provider; pcp; practitioner

@@ -430,3 +430,42 @@ def test_a_plan_for_an_illness_stands_in_its_item_or_its_own_section(
     with stored(tmp_path, [Document("l1", "pam", "Visit note", note, "2021-01-05", "ward")]) as store:
         told = asked(f"What is the plan for Pam Ek's {illness}?", store)
     assert (quotes(told) if told.outcome == "answered" else []) == quoted
+
+
+_ADVICE = """ASSESSMENT AND PLAN
+
+Gout.
+Start colchicine. I advised him to drink two litres of water a day.
+
+Hypertension.
+Increase losartan. He was told not to add salt. He should check his pressure twice a week.
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "lead", "quoted"),
+    [
+        ("What should Milo Karr do for his gout?", "Advice for gout", ["drink two litres"]),
+        (
+            "What advice did Milo Karr get about hypertension?",
+            "Advice for hypertension",
+            ["add salt", "twice a week"],
+        ),
+        ("What was Milo Karr told to avoid?", "Advice on what to avoid", ["add salt"]),
+        ("What did they tell Milo Karr about his shoulder?", "", []),
+    ],
+)
+def test_advice_is_of_what_it_is_asked_about(
+    tmp_path: Path, question: str, lead: str, quoted: list[str]
+) -> None:
+    note = Document(
+        "m1", "milo", "Visit note", f"Milo Karr is a 50-year-old male.\n\n{_ADVICE}", None, "ward"
+    )
+    with stored(tmp_path, [note]) as store:
+        told = lines(asked(question, store))
+    if lead:
+        assert told[0].startswith(lead)
+        assert len(told) == 1 + len(quoted)
+        assert all(words in line for words, line in zip(quoted, told[1:], strict=True))
+    else:
+        assert not any("Advice" in line for line in told)

@@ -108,6 +108,21 @@ def told_of(folder: Path, question: str, *texts: str, dated: bool = True) -> Ans
             "I advised her to discontinue ibuprofen.",
         ),
         (
+            "What are Nora Patel's hobbies?",
+            "She lives alone. She enjoys rowing and choir.",
+            "She enjoys rowing and choir.",
+        ),
+        (
+            "Occupation of Nora Patel?",
+            "I reviewed her lab work. She is a bus driver.",
+            "She is a bus driver.",
+        ),
+        (
+            "Does Nora Patel have black stools?",
+            "Denies melena. She has loose stools.",
+            "Denies melena.",
+        ),
+        (
             "Does Nora Patel have hepatitis A?",
             "She has hepatitis A. She has no hepatitis B.",
             "She has hepatitis A.",

@@ -52,6 +52,18 @@ _AT_PLACE = (
 )
 _PLACE = rf"{_AT_PLACE}?"
 _DRUGS = r"(?:drugs?|medications?|medicines?|meds)"
+_DOCTOR = (
+    r"(?:the\s+|§'s\s+)?"
+    r"(?:doctor|doc|dr|physician|provider|clinician|surgeon|nurse|pharmacist|dietitian|they|we|you|i|team)"
+)
+_ABOUT = (
+    r"(?:\s+(?:about|for|regarding|re|on|concerning|to\s+help(?:\s+with)?)\s+"
+    r"(?:(?:the|§'s|his|her)\s+)*(?P<purpose>(?!§)[^,;?!]+?))"
+)
+_AVOID = (
+    r"(?:avoid|stay\s+away\s+from|cut\s+(?:down|back)(?:\s+on)?|stop(?:\s+(?:taking|using|doing))?|limit"
+    r"|not\s+(?:do|eat|take|drink))"
+)
 _LISTS: tuple[tuple[ListTopic, tuple[str, ...]], ...] = (
     (
         "referrals",
@@ -113,6 +125,24 @@ _LISTS: tuple[tuple[ListTopic, tuple[str, ...]], ...] = (
                 rf"(?:\s+(?:to\s+do|on|about|to))?{_END}"
             ),
             rf"^what\s+should\s+§\s+do(?:\s+at\s+home)?{_END}",
+            (
+                rf"^(?:§[,:]?\s+)?what\s+(?:did|does|has|have)\s+{_DOCTOR}\s+(?:advised?|tell|told|recommend(?:ed)?|suggest(?:ed)?"
+                rf"|counsel(?:l?ed)?|say|said)(?:\s+(?:to\s+)?§)?(?:\s+to\s+do)?{_ABOUT}{_END}"
+            ),
+            (
+                rf"^what\s+(?:was|is|has)\s+§\s+(?:been\s+)?(?:advised|told|asked|instructed|encouraged|counsel?led)"
+                rf"(?:\s+to\s+do)?{_ABOUT}{_END}"
+            ),
+            (
+                rf"^{_WHICH}\s+(?:lifestyle\s+|home\s+)?(?:advice|counsel?ling|instructions?|recommendations?)\s+(?:(?:was|were|is|are"
+                rf"|did|has|have|been|§|given|give|gave|provided|get|got|receive|received|offered|to)"
+                rf"(?=\s)\s*)*{_ABOUT.replace('s+', 's*', 1)}{_END}"
+            ),
+            rf"^what\s+should\s+§\s+do(?:\s+at\s+home)?{_ABOUT}{_END}",
+            (
+                r"^what\s+(?:(?:was|is|has)\s+§\s+(?:been\s+)?(?:advised|told|asked|instructed|encouraged|counsel?led|supposed)\s+to"
+                rf"|(?:should|must)\s+§|does\s+§\s+(?:need|have)\s+to)\s+(?P<avoid>{_AVOID}(?:\s+or\s+{_AVOID})?){_END}"
+            ),
         ),
     ),
     (
@@ -191,6 +221,8 @@ def _tested() -> tuple[re.Pattern[str], ...]:
     return _compiled(_ORDERED_TESTS)
 
 
+TO_AVOID = "what to avoid"
+"""The part of advice that says what not to do."""
 _OWN = re.compile(r"^(?:(?:§'s|the|an?|his|her|their)\s+)+", re.IGNORECASE)
 _MAY_ASK = (
     *(
@@ -245,16 +277,24 @@ def asked_topic(text: str) -> ListPart | None:
         return None
     for pattern in _tested():
         if (found := pattern.match(text)) is not None:
-            purpose = _OWN.sub("", found.groupdict().get("purpose") or "") or None
-            return ListPart(tests=True, topic=_tests_of(found), purpose=purpose)
+            return ListPart(tests=True, topic=_tests_of(found), purpose=_purpose_of(found))
     return next(
         (
-            ListPart(topic=topic)
+            ListPart(topic=topic, purpose=_purpose_of(found))
             for topic, patterns in _topics()
-            if any(each.match(text) for each in patterns)
+            for each in patterns
+            if (found := each.match(text)) is not None
         ),
         None,
     )
+
+
+def _purpose_of(found: re.Match[str]) -> str | None:
+    """What a list is to be for, where it is asked for a part of it."""
+    parts = found.groupdict()
+    if parts.get("avoid"):
+        return TO_AVOID
+    return _OWN.sub("", parts.get("purpose") or "") or None
 
 
 def _tests_of(found: re.Match[str]) -> ListTopic | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pipeline.answering.questions.plan import AnswerShape, ListPart, QuestionPlan, ThingKind
+from pipeline.answering.questions.asked.topic import TO_AVOID
+from pipeline.answering.questions.plan import AnswerShape, ListPart, ListTopic, QuestionPlan, ThingKind
 from pipeline.answering.shapes.lists.kinds_in_prose import ProseMention, listed_under, prose_mentions
 from pipeline.answering.shapes.lists.section_list import (
     LINES_MAX,
@@ -19,7 +20,13 @@ from pipeline.answering.shapes.lists.section_list import (
     ends_problem,
     is_problem,
 )
-from pipeline.answering.shapes.lists.topic_sentences import PLANNED_IN, TESTS, of_topic, sentences_with
+from pipeline.answering.shapes.lists.topic_sentences import (
+    PLANNED_IN,
+    TESTS,
+    is_to_avoid,
+    of_topic,
+    sentences_with,
+)
 from pipeline.answering.shapes.patient_notes import PatientNote, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import Lead, PlannedQuestion, Quotation, Reply, ReplyLine
 from pipeline.text.sentences import is_heading, passage_sentences
@@ -96,6 +103,8 @@ class PartOfList:
 
 def _called(part: ListPart, *, planned: bool) -> str:
     purpose = f" for {part.purpose}" if part.purpose else ""
+    if part.purpose == TO_AVOID:
+        purpose = f" on {TO_AVOID}"
     if part.topic:
         return f"{part.topic.capitalize()}{purpose}, as sentences say it"
     if planned and purpose:
@@ -120,7 +129,7 @@ def _of_part(note: PatientNote, part: ListPart) -> Iterator[ProseMention]:
     if part.tests:
         return _tests(note, part)
     if part.topic is not None:
-        return of_topic(note, part.topic)
+        return _of_topic(note, part.topic, part.purpose)
     drugs = _changed(note, part) if part.change else None
     if part.purpose is None:
         return iter(drugs or ())
@@ -150,9 +159,31 @@ def _tests(note: PatientNote, part: ListPart) -> Iterator[ProseMention]:
     return (each for each in tests if (each.passage.hit.chunk_id, each.start) in planned)
 
 
+def _of_topic(note: PatientNote, topic: ListTopic, purpose: str | None) -> Iterator[ProseMention]:
+    """All of it; for an illness what says it, or stands in its plan."""
+    said = of_topic(note, topic)
+    if purpose is None:
+        return said
+    if purpose == TO_AVOID:
+        return (each for each in said if is_to_avoid(each.passage.hit.text[each.start : each.end]))
+    findings = _findings(purpose)
+    planned = {(each.passage.hit.chunk_id, each.start) for each in plan_for(note, purpose)}
+    return (
+        each
+        for each in said
+        if (each.passage.hit.chunk_id, each.start) in planned
+        or _says(each.passage, each.start, each.end, findings)
+    )
+
+
+def _findings(purpose: str) -> list[Finding]:
+    """An illness as it is asked for, and in the word that it is treated under."""
+    return [Finding(words) for words in (purpose, _ALSO.get(purpose.lower(), "")) if words]
+
+
 def _for_purpose(note: PatientNote, purpose: str) -> Iterator[ProseMention]:
     """Drugs in a sentence that says the illness, in an item of a list that does, or under its headline."""
-    findings = [Finding(words) for words in (purpose, _ALSO.get(purpose.lower(), "")) if words]
+    findings = _findings(purpose)
     drugs = {
         (each.passage.hit.chunk_id, each.start): each for each in prose_mentions(note, ThingKind.MEDICATION)
     }
@@ -178,7 +209,7 @@ def _is_of(passage: ReadPassage, start: int, end: int, findings: Sequence[Findin
 def plan_for(note: PatientNote, purpose: str) -> Iterator[ProseMention]:
     """What stands under the headline of an illness, without what is only thought of it where there is more; where no
     headline is of it, the sentences of a plan that say it."""
-    findings = [Finding(words) for words in (purpose, _ALSO.get(purpose.lower(), "")) if words]
+    findings = _findings(purpose)
     under = list(_under_headline(note, findings))
     done = [each for each, reasoned in under if not reasoned]
     yield from (

@@ -72,7 +72,8 @@ _SEEN = re.compile(
     re.IGNORECASE,
 )
 _ADVISED = re.compile(
-    r"\b(?:advis\w+|encourag\w+|recommend\w*|counsel\w*|instruct\w+|urged|educated|reminded|cautioned|told to|asked to"
+    r"\b(?:advis\w+|encourag\w+|recommend\w*|counsel\w*|instruct\w+|urged|educated|reminded|cautioned"
+    r"|(?:told|asked) (?:(?:him|her|them|the (?:patient|family|\w+)) )?(?:not )?to"
     r"|(?:patient|he|she|they) (?:should|needs? to|must|is to|was to|can|may)|should (?:continue|avoid|call"
     r"|return|seek)"
     r"|(?:want|like) (?:him|her|them|the patient|you) to)\b",
@@ -129,11 +130,28 @@ _NO_ADVICE = re.compile(
     r"\brefer|\border\b|\bprescri|\brecommend(?:ed)? (?:that )?we\b|\bwill recommend\b|\bwe (?:will|can) consider\b",
     re.IGNORECASE,
 )
+_NOT_ADVISED = re.compile(
+    r"\b(?:not|never|nor|n['’]t|no) (?:been )?(?:advis|recommend|encourag|counsel|instruct|told|asked)",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(r"\s*(?:[-*•]\s*)?[A-Z][A-Za-z ]{2,40}:")
 
 
+_AVOIDS = re.compile(
+    r"\b(?:avoid\w*|abstain\w*|refrain\w*|stop(?:ping)?|cease|quit|cut (?:down|back)|limit\w*|reduc(?:e|ing)"
+    r"|restrict\w*|not to"
+    r"|no longer|should not|stay away|hold off|do not|decreas(?:e|ing)|less|without)\b",
+    re.IGNORECASE,
+)
+
+
+def is_to_avoid(sentence: str) -> bool:
+    """Whether an advice says what not to do, or to do less of."""
+    return _AVOIDS.search(sentence) is not None
+
+
 def _is_advice(sentence: str) -> bool:
-    if _ORDERS_LINE.match(sentence) or _NO_ADVICE.search(sentence):
+    if _ORDERS_LINE.match(sentence) or _NO_ADVICE.search(sentence) or _NOT_ADVISED.search(sentence):
         return False
     return _ADVISED.search(_LABEL.sub("", sentence, count=1)) is not None
 
@@ -144,7 +162,7 @@ _SAID_IN = MappingProxyType[ListTopic, _Saying](
         "imaging ordered": _Saying(TESTS, PLANNED_IN, _has(_IMAGING)),
         "referrals": _Saying(_REFERRED),
         "specialists": _Saying(_SEEN),
-        "advice": _Saying(_ADVISED, _TOLD_IN, _is_advice),
+        "advice": _Saying(_ADVISED, _TOLD_IN, _is_advice, denied=True),
         "denied symptoms": _Saying(_DENIES, denied=True),
         "reported symptoms": _Saying(_REPORTS, _HISTORY, lambda sentence: not _DENIES.search(sentence)),
         "drugs given": _Saying(_GIVEN, of_drugs=True),
