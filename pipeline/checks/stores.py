@@ -16,7 +16,7 @@ from pipeline.checks.errors import IndexUnused
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import ChartwellError, SchemaMismatch, SpaceMismatch, StoreDamaged, StoreError
 from pipeline.ports import Inspectable, SearchPlan
-from pipeline.records import EmbeddingSpace, Filters, Vector
+from pipeline.records import EmbeddingSpace, Filters, Vector, is_of_library
 
 SEARCHES = 3
 SELF_SIMILARITY_MIN = 0.999
@@ -206,8 +206,9 @@ def _found_by_words(context: CheckContext, chunk_id: str, vector: Vector) -> boo
     (hit,) = context.store.hits([chunk_id], vector) or (None,)
     if hit is None:
         return True  # removed meanwhile
+    patients = () if is_of_library(hit.resource_id) else (hit.patient_id,)
     matches = context.store.search_words(
-        hit.text, 10, Filters(patient_ids=(hit.patient_id,), document_types=(hit.document_type,))
+        hit.text, 10, Filters(patient_ids=patients, document_types=(hit.document_type,))
     )
     return bool(matches) or not any(character.isalnum() for character in hit.text)
 

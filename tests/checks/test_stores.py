@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,15 @@ from pipeline.checks.stores import (
 from pipeline.config import load_settings
 from pipeline.errors import StoreAccessDenied, StoreDamaged, StoreLimitReached
 from pipeline.ports import SearchPlan
-from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, StagedNote
+from pipeline.records import (
+    NO_PATIENT,
+    Chunk,
+    Document,
+    EmbeddedChunk,
+    EmbeddedDocument,
+    StagedNote,
+    library_id,
+)
 from tests.backends.iris_driver import Fault, Server
 
 WIDTH = 64
@@ -155,6 +164,15 @@ def test_an_index_that_is_not_built_or_left_aside_fails_where_it_matters(
     assert found.status == "fail"
     assert found.error is not None
     assert "pipeline.vectorize optimise" in found.error.remedy
+
+
+def test_a_passage_of_the_library_is_found_by_its_words_too(asked: CheckContext) -> None:
+    fill(asked)
+    last = embedded(90)
+    document = replace(last.document, resource_id=library_id("0" * 64), patient_id=NO_PATIENT)
+    chunk = replace(last.chunks[0].chunk, resource_id=document.resource_id)
+    asked.store.upsert([EmbeddedDocument(document, (replace(last.chunks[0], chunk=chunk),))])
+    assert iris_search_check(asked).status == "pass"
 
 
 def test_few_passages_need_no_index(asked: CheckContext) -> None:
