@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -335,14 +336,15 @@ class AccessScope:
     def admits(self, domain: str | None, patient_id: str) -> bool:
         """Whether a note of this domain and patient is inside."""
         return (self.domains is None or (bool(domain) and domain in self.domains)) and (
-            self.patient_ids is None or patient_id in self.admitted_patients
+            self.patient_ids is None
+            or patient_id in self.patient_ids
+            or (patient_id == NO_PATIENT and bool(self.patient_ids))
         )
 
     @property
     def admitted_patients(self) -> frozenset[str]:
         """Those of a restricted scope, and `NO_PATIENT` with any of them."""
-        patients = self.patient_ids or frozenset()
-        return patients | {NO_PATIENT} if patients else patients
+        return _with_no_patient(self.patient_ids) if self.patient_ids else frozenset()
 
     def covers(self, other: AccessScope) -> bool:
         """Whether every note that `other` could admit is inside, whatever notes there are."""
@@ -351,6 +353,12 @@ class AccessScope:
         return nothing or all(
             wide is None or (narrow is not None and narrow <= wide) for wide, narrow in pairs
         )
+
+
+@lru_cache(maxsize=16)
+def _with_no_patient(patients: frozenset[str]) -> frozenset[str]:
+    """Kept: up to tens of thousands of ids, in every search of a person."""
+    return patients | {NO_PATIENT}
 
 
 EVERYTHING = AccessScope()

@@ -51,3 +51,8 @@ def test_a_wish_for_patients_leaves_the_library_out(scope: AccessScope, wished: 
     admitted = Filters(patient_ids=tuple(sorted(wished)), scope=scope).admitted_patients
     assert admitted is not None, "no wish for every patient"
     assert NO_PATIENT not in admitted
+
+
+def test_tens_of_thousands_of_patients_are_not_copied_for_every_search() -> None:
+    scope = AccessScope(None, frozenset(map(str, range(20_000))))
+    assert Filters(scope=scope).admitted_patients is Filters(scope=scope).admitted_patients
