@@ -482,6 +482,31 @@ def test_html_as_it_is_shown(tmp_path: Path, written: str, text: str) -> None:
     assert document.metadata.title == "T"
 
 
+@pytest.mark.parametrize(
+    ("sheet", "is_seen"),
+    [
+        (".x{display:none}", False),
+        ("div .y, p > span.x { visibility: hidden }", False),
+        ("/* .z{} */ #i{position:absolute;left:-9999px}", False),
+        ("@media (min-width:1px){.x{opacity:0}}", False),
+        ("span{color:#fff}", False),
+        ("span{color:#fff} p{background:#003}", True),
+        ("span{color:#fff;background-color:navy}", True),
+        ("body{color:#eee;background:#111} span{color:white}", True),
+        (".x{text-decoration:line-through}", False),
+        ("@media print{.y{color:red} .x{display:none}} .z{display:none}", True),
+        (".x:hover{display:none} .x::before{display:none}", True),
+        (".x.z{display:none} b.x{display:none} body{display:none}", True),
+        (".x{background-color:white; border-color:white; font-size:1.1em; opacity:0.5}", True),
+    ],
+)
+def test_html_is_shown_as_its_style_sheets_say(tmp_path: Path, sheet: str, is_seen: bool) -> None:
+    written = f"<html><head><style>{sheet}</style></head><body><p>Give 50.<span class='x y2' id='i'> 500.</span></p>"
+    document = read(tmp_path, written.encode(), "a.html")
+    assert text_of(document) == ("Give 50. 500." if is_seen else "Give 50.")
+    assert bool(document.findings) != is_seen
+
+
 def test_headings_of_html(tmp_path: Path) -> None:
     document = read(
         tmp_path, b"<html><body><p>Intro</p><h2>The <i>dose</i></h2><p>50 mg</p></body></html>", "a.html"

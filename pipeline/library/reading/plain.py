@@ -15,6 +15,7 @@ from striprtf.striprtf import rtf_to_text
 from pipeline.errors import UnreadableDocument
 from pipeline.library.reading.raised import is_raisable, raised
 from pipeline.library.reading.rich_text import as_seen
+from pipeline.library.reading.style_sheets import StyleSheets, style_sheets
 from pipeline.library.records import DocumentFinding, DocumentMetadata, DocumentPage, Heading
 
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
@@ -71,11 +72,6 @@ _BLOCKS = {
     "tr",
     "ul",
 }
-_HIDDEN_STYLE = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?:\.0+)?\s*(?:;|$)|font-size\s*:\s*[01](?:\.\d+)?(?:px|pt)?\s*(?:;|$)"
-    r"|(?:left|top|text-indent)\s*:\s*-\d{3,}",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +135,7 @@ def read_html(content: bytes) -> PlainPage:
         raise _damaged("HTML") from None
     if any(each.level_name == "FATAL" for each in parser.error_log):
         raise _damaged("HTML")  # nested too deep: libxml2 leaves out what is inside
-    shown = _Shown()
+    shown = _Shown(style_sheets(tree))
     body = tree.find("body")
     shown.walk(tree if body is None else body)
     text = shown.text()
@@ -159,6 +155,7 @@ def read_html(content: bytes) -> PlainPage:
 class _Shown:
     """Text of a page as it grows."""
 
+    sheets: StyleSheets
     parts: list[str] = field(default_factory=list)
     length: int = 0
     headings: list[Heading] = field(default_factory=list)
@@ -171,7 +168,7 @@ class _Shown:
     def walk(self, top: html.HtmlElement) -> None:
         """Without recursion: pages nest as deep as they like."""
         waiting: list[tuple[html.HtmlElement, bool]] = [(top, False)]
-        begun: dict[html.HtmlElement, int] = {}
+        begun: dict[html.HtmlElement, tuple[int, int]] = {}
         while waiting:
             element, is_end = waiting.pop()
             if is_end:
@@ -181,24 +178,35 @@ class _Shown:
             if name in _NOT_SHOWN or not name:
                 self._tail(element, top)
                 continue
-            if _is_hidden(element):
-                self.hidden_words += len(" ".join(element.itertext()).split())
-                self._tail(element, top)
-                continue
-            if _is_struck(element):
-                self.struck_words += len(" ".join(element.itertext()).split())
+            if self._is_left_out(element):
                 self._tail(element, top)
                 continue
             if name == "sup" and self._raise(element):
                 self._tail(element, top)
                 continue
             self._begin(name)
-            begun[element] = self.length
+            begun[element] = (self.length, len(self.parts))
             self._write(element.text, pre=name == "pre")
             waiting.append((element, True))
             waiting.extend((child, False) for child in reversed(element))
             if element is top:
                 continue
+
+    def _is_left_out(self, element: html.HtmlElement) -> bool:
+        """Whether it is not seen, or struck through; its words are counted then."""
+        effects = self.sheets.effects(element)
+        if (
+            "hidden" in element.attrib
+            or element.get("aria-hidden") == "true"
+            or "hidden" in effects
+            or self.sheets.is_white_on_white(element, effects)
+        ):
+            self.hidden_words += _words(element)
+            return True
+        if element.tag in ("s", "strike", "del") or "struck" in effects:
+            self.struck_words += _words(element)
+            return True
+        return False
 
     def _raise(self, element: html.HtmlElement) -> bool:
         """Whether it is digits behind a digit; they are written as raised ones then."""
@@ -217,12 +225,12 @@ class _Shown:
             self.parts.append("\t")
             self.length += 1
 
-    def _end(self, element: html.HtmlElement, start: int | None) -> None:
+    def _end(self, element: html.HtmlElement, begun: tuple[int, int] | None) -> None:
         name = str(element.tag)
-        if len(name) == 2 and name[0] == "h" and name[1] in "123456" and start is not None:
-            text = "".join(self.parts)[start:].strip()
+        if len(name) == 2 and name[0] == "h" and name[1] in "123456" and begun is not None:
+            text = "".join(self.parts[begun[1] :]).strip()
             if text:
-                self.headings.append(Heading(start, int(name[1]), text))
+                self.headings.append(Heading(begun[0], int(name[1]), text))
         if name in _BLOCKS:
             self._new_line()
         self._write(element.tail)
@@ -233,9 +241,9 @@ class _Shown:
 
     def _new_line(self) -> None:
         if self.parts and not self.parts[-1].endswith("\n"):
-            self.parts[-1] = self.parts[-1].rstrip(" ") or ""
-            self.parts.append("\n")
-            self.length = sum(map(len, self.parts))
+            last = self.parts.pop()
+            self.parts += [last.rstrip(" "), "\n"]
+            self.length += len(self.parts[-2]) - len(last) + 1
 
     def _write(self, text: str | None, *, pre: bool = False) -> None:
         if not text:
@@ -248,16 +256,8 @@ class _Shown:
             self.length += len(said)
 
 
-def _is_hidden(element: html.HtmlElement) -> bool:
-    return (
-        "hidden" in element.attrib
-        or element.get("aria-hidden") == "true"
-        or bool(_HIDDEN_STYLE.search(element.get("style") or ""))
-    )
-
-
-def _is_struck(element: html.HtmlElement) -> bool:
-    return element.tag in ("s", "strike", "del") or "line-through" in (element.get("style") or "").lower()
+def _words(element: html.HtmlElement) -> int:
+    return len(" ".join(element.itertext()).split())
 
 
 def _meta(tree: html.HtmlElement, name: str) -> str:
