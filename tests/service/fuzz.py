@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import Role
+from pipeline.library.versions import LibraryDomain
+from pipeline.wiring import open_library
 from tests.service.running import DEMO_NOTES, index, running, settings_in
 
 ROLES: tuple[Role, ...] = ("administrator", "reader")
@@ -53,6 +55,8 @@ def fuzz(folder: Path, *, examples: int, role: Role, seed: int = 1, phases: str 
     # Reading text in pixels would take longer than an answer is waited for, the first time.
     settings = settings_in(folder / "data", service=service, deidentification={"pixel_text": "keep"})
     index(settings, inbox)
+    with open_library(settings) as library:
+        library.catalogue.put_domain(LibraryDomain("pain"))  # that of the examples
     with running(settings) as found:
         command = [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{found.url}/openapi.json"),

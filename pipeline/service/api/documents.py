@@ -28,7 +28,7 @@ from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.images import PRIVATE, binary
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.errors import NotKnown, NotReady
-from pipeline.service.library.upload_form import FilesToDisk
+from pipeline.service.library.upload_form import FILES_MAX, FilesToDisk
 from pipeline.service.problems import WrongHttp, documented
 from pipeline.service.schemas.documents import (
     AddedOut,
@@ -70,8 +70,13 @@ _FORM: dict[str, Any] = {
                     "type": "object",
                     "required": ["file", "domain"],
                     "properties": {
-                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
-                        "domain": {"type": "string"},
+                        "file": {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": FILES_MAX,
+                            "items": {"type": "string", "format": "binary"},
+                        },
+                        "domain": {"type": "string", "minLength": 1, "maxLength": 400, "examples": ["pain"]},
                         "supersedes": {"type": "string", "description": "document_id, of one file"},
                     },
                 }
@@ -80,12 +85,21 @@ _FORM: dict[str, Any] = {
     }
 }
 
+_LINKS: dict[str, Any] = {
+    name: {
+        "operationId": name,
+        "parameters": {"version_id": "$response.body#/documents/0/document/version_id"},
+    }
+    for name in ("document", "original", "page", "page_image", "remove_document")
+}
+"""What can be asked about the file that came in."""
+
 
 @router.post(
     "/documents",
     status_code=202,
     dependencies=[requires(Action.UPLOAD_DOCUMENTS)],
-    responses=documented(404, 413, 415),
+    responses={**documented(404, 413, 415), 202: {"links": _LINKS}},
     openapi_extra=_FORM,
 )
 async def upload_documents(request: Request, services: ServicesDep, principal: PrincipalHere) -> UploadOut:
