@@ -60,6 +60,8 @@ STATES = ("approved", "approved", "waiting", "rejected", "withdrawn", "supersede
 THREADS = 4
 ROUND = 25
 """Operations between two rounds of decisions."""
+APPROVED_MIN = 4
+"""So many stay, that there is something to find."""
 UNKNOWN = "f" * 64
 REMOVED = ("nothing", "removal", "desk")
 
@@ -441,9 +443,10 @@ def decisions(stage: Stage, administrator: httpx2.Client, dice: random.Random) -
         ("reject", "waiting"),
         ("wait", "withdrawn"),
         ("wait", "rejected"),
+        ("wait", "superseded"),
     ):
         versions = [each for each in sorted(shelf.states) if shelf.states[each] == before]
-        if not versions or dice.random() < 0.5:
+        if len(versions) <= (APPROVED_MIN if before == "approved" else 0) or dice.random() < 0.5:
             continue
         body = {"versions": [dice.choice(versions)], "decision": decision}
         said = administrator.post("/v1/documents/decisions", json=body).raise_for_status().json()
