@@ -161,10 +161,21 @@ def _moved(statement: Statement, numbers: dict[int, int], last: int) -> Statemen
         numbers.setdefault(number, last + len(numbers) + 1)
     text = _MARKER.sub(lambda marker: f"[{numbers[int(marker[1])]}]", statement.text)
     citations = tuple(replace(each, number=numbers[each.number]) for each in statement.citations)
-    if not _DATED.search(statement.text.split('"')[0]):
-        days = dict.fromkeys((each.date or "")[:10] for each in citations)
-        text = f"{', '.join(f'note of {day}' if day else 'undated note' for day in days)}: {text}"
-    return Statement(text, citations)
+    return Statement(_dated(statement, text), citations)
+
+
+def dated(statement: Statement) -> Statement:
+    """What a note says with the day of the note, where the statement does not tell it."""
+    if not statement.citations or any(each.region is not None for each in statement.citations):
+        return statement
+    return replace(statement, text=_dated(statement, statement.text))
+
+
+def _dated(statement: Statement, text: str) -> str:
+    if _DATED.search(statement.text.split('"')[0]):
+        return text
+    days = dict.fromkeys((each.date or "")[:10] for each in statement.citations)
+    return f"{', '.join(f'note of {day}' if day else 'undated note' for day in days)}: {text}"
 
 
 def _passages(note: Document, store: Store, filters: Filters, vector: Vector) -> tuple[Hit, ...]:

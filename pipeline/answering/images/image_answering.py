@@ -18,6 +18,7 @@ from pipeline.answering.images.deferred_embedder import require_image_embedder
 from pipeline.answering.images.film_reports import (
     FilmReport,
     below_reports,
+    dated,
     report_statements,
     reports_of,
 )
@@ -73,7 +74,8 @@ from pipeline.records import (
 
 MODEL = GeneratorModel(provider="extractive", model="image-descriptions", thinks="never")
 NO_IMAGES = "no_images"
-NOT_ITS_REPORT = "No report is known to be of the image that you asked with. Other notes of the patient:"
+NOT_ITS_REPORT = "No report is known to be of the image that you asked with."
+OTHER_NOTES = "Other notes of the patient:"
 NO_NOTE_READ = "No note was read: it is not known whose are meant. Name one patient in the question."
 NO_SUCH_PATIENT = "No patient {} is known here, and no film is shown."
 _LIKE_AN_ID = re.compile(r"(?=\w*\d)(?=\w*[^\W\d])\w{2,}")
@@ -135,9 +137,16 @@ class ImageAnswering:
 
     # --- questions about films
 
-    def _about_films(self, understood: UnderstoodQuestion, watch: Stopwatch) -> Iterator[AnswerEvent]:
+    def _about_films(
+        self, understood: UnderstoodQuestion, watch: Stopwatch, read: ImageDescription | None = None
+    ) -> Iterator[AnswerEvent]:
+        """`read`: the film of which alone it is asked what it shows."""
         asked = asked_films(understood.plan)
-        film = self._film_meant(understood, asked)
+        film = read or self._film_meant(understood, asked)
+        if film is not None and asked.of_the_asked:
+            asked = replace(
+                asked, reading=True, themselves=False, shown=False, unclear="", beside_notes=False
+            )
         if film is not None and not understood.meant.question.filters.patient_ids:
             self._require_no_one_else(understood.meant.question, film.patient_id)
             understood = self._limited(understood, film.patient_id)
@@ -422,18 +431,14 @@ class ImageAnswering:
         if images_alone or not patients:
             yield from self._alone(question, found, watch)
             return
-        reads_it = bool(asked.pointed) and asked.reading and not asked.earlier and len(patients) == 1
+        reads_it = asked.of_the_asked and len(patients) == 1
         if reads_it and twin is not None and whose:
-            meant = replace(
-                understood.question,
-                image=None,
-                film_id=twin.image_id,
-                filters=replace(understood.question.filters, patient_ids=patients),
-            )
-            yield from self._about_films(UnderstoodQuestion.of(meant, self.store), watch)
+            filters = replace(understood.question.filters, patient_ids=patients)
+            meant = replace(understood.question, image=None, filters=filters)
+            yield from self._about_films(UnderstoodQuestion.of(meant, self.store), watch, twin)
             return
         events = self._with_notes(understood, patients, own, found, watch)
-        yield from _below(Statement(NOT_ITS_REPORT, ()), events) if reads_it else events
+        yield from _as_of_others(events) if reads_it else events
 
     def _require_no_one_else(self, question: Question, whose: str) -> None:
         """Raises BadRequest where the question seems to name someone other than the image's patient."""
@@ -723,19 +728,37 @@ def _of_no_one(films: StoredFilms, asked: AskedFilms, time: AskedTime) -> FilmAn
     return FilmAnswer(lead_over_everyone(films, asked, time, IMAGES_SHOWN_MAX), (), _shown(films))
 
 
-def _below(lead: Statement, events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
-    """The events of an answer, with a statement of ours before those that quote notes."""
+def _as_of_others(events: Iterator[AnswerEvent]) -> Iterator[AnswerEvent]:
+    """The events of an answer whose notes are not known to be of the image: that is said first, each with its day."""
+    waiting: list[Statement] = []
     told = False
-    for event in events:
-        if isinstance(event, Verified) and not told:
-            told = True
-            yield Verified(lead)
-        if isinstance(event, Finished) and event.answer.statements:
-            statements = (lead, *event.answer.statements)
-            text = "\n".join(statement.text for statement in statements)
-            yield Finished(replace(event.answer, statements=statements, text=text))
-        else:
-            yield event
+    try:
+        for event in events:
+            if isinstance(event, Verified) and not told:
+                waiting.append(event.statement)
+                told = bool(event.statement.citations)
+                if told:
+                    yield from map(Verified, _below_lead(waiting))
+            elif isinstance(event, Verified):
+                yield Verified(dated(event.statement))
+            elif isinstance(event, Finished):
+                if not told:
+                    yield from map(Verified, _below_lead(waiting))
+                statements = _below_lead(event.answer.statements)
+                text = "\n".join(each.text for each in statements) or f"{NOT_ITS_REPORT} {event.answer.text}"
+                yield Finished(replace(event.answer, statements=statements, text=text))
+            else:
+                yield event
+    finally:
+        end_early(events)
+
+
+def _below_lead(statements: Sequence[Statement]) -> tuple[Statement, ...]:
+    """Statements under the line that none of them is of the image's report; none where there is none."""
+    cited = next((each.citations for each in statements if each.citations), ())
+    of_notes = bool(cited) and all(each.region is None for each in cited)
+    lead = f"{NOT_ITS_REPORT} {OTHER_NOTES}" if of_notes else NOT_ITS_REPORT
+    return (Statement(lead, ()), *map(dated, statements)) if statements else ()
 
 
 def _whose_it_is(image: AskedImage, whose: str) -> str:

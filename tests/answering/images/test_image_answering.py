@@ -627,7 +627,36 @@ def test_a_film_out_of_sight_changes_no_answer(ward: Ward, scope: int) -> None:
     assert any("f-new" in each for each in before) is (scope == 0)
 
 
-@pytest.mark.parametrize("text", ["What is the report of this film?", "What does this film show?"])
+OF_NO_REPORT = (
+    "What is the report of this film?",
+    "What does this film show?",
+    "What does the attached image show?",
+    "Read this film",
+    "Describe this image",
+    "Show me the report",
+    "What are the findings?",
+    "What is wrong here?",
+    "Any pneumothorax in this picture?",
+)
+
+
+@pytest.mark.parametrize("text", OF_NO_REPORT)
+def test_notes_beside_an_image_that_is_not_stored_are_no_report_of_it(ward: Ward, text: str) -> None:
+    lines = ward.ask(text, asked_image(1, patient_id=ANNA)).text.splitlines()
+    assert lines[0].startswith("No report is known to be of the image that you asked with.")
+    quoted = [line for line in lines if '"' in line]
+    assert all(line.startswith("note of 2019-03-04: ") for line in quoted), lines
+    assert ("Other notes of the patient:" in lines[0]) is bool(quoted)
+
+
+@pytest.mark.parametrize("text", [each for each in OF_NO_REPORT if "this" in each])
+def test_nor_of_the_film_that_is_open(ward: Ward, text: str) -> None:
+    assert ward.ask(text, film_id="f-old").text.startswith(
+        "No report is known to be of the film of 20 November 2017."
+    )
+
+
+@pytest.mark.parametrize("text", OF_NO_REPORT[:8])
 def test_no_other_note_stands_as_the_report_of_the_film_that_is_asked_with(ward: Ward, text: str) -> None:
     old, new = ("f-old".ljust(64, "0"), "f-new".ljust(64, "0"))
     without = ward.ask(text, asked_image(1, content_hash=old))

@@ -208,6 +208,21 @@ _POINTED = re.compile(
 """Points at a film that the words do not tell: "films like this one", "What did that film show?"."""
 
 
+_THE_ASKED = re.compile(
+    r"\b(?:this|that|the|an?|my|attached|uploaded|enclosed|above|given)\s+(?:\w+\s+){0,3}?(?:film|image|picture"
+    r"|photo|photograph|radiograph|x[- ]?ray|cxr|scan|ct|mri|ultrasound|mammogram)\b",
+    re.IGNORECASE,
+)
+"""With an image, that image: "What does the attached film show?"."""
+_READS = re.compile(
+    r"\b(?:reports?|reading|read|interpret\w*|impressions?|conclusions?|findings?|results?|describe|diagnos\w+|wrong"
+    r"|see|seen|visible|shows?(?! me| this| that| the| her| his)"
+    r"|say|says|said|(?:ab)?normal|abnormal\w*|summar\w+|radiologist)\b",
+    re.IGNORECASE,
+)
+_NO_OTHER_THING = re.compile(r"\b(?:here|it|me|you|this|tell|radiologist)\b", re.IGNORECASE)
+
+
 class Fits(Enum):
     """Whether a film is one that is asked for. UNKNOWN: its description does not tell."""
 
@@ -249,6 +264,8 @@ class AskedFilms:
     """The words that point at a film which they do not tell: "this one"."""
     asks_notes: bool = False
     """What notes say is asked for as well."""
+    of_the_asked: bool = False
+    """With an image, or of the film that is meant: what that one shows is asked for."""
     reading: bool = False
     """What they show is asked for, which their reports say."""
     beside_notes: bool = False
@@ -338,6 +355,8 @@ def may_ask_of_films(question: Question) -> bool:
         return True
     if kind_id(ThingKind.IMAGING) in question.without:
         return False
+    if question.film_id and _POINTED.search(question.text):
+        return True
     return any(_FILM_WORD.search(words) for words in (question.text, *question.carried))
 
 
@@ -392,9 +411,22 @@ def asked_films(plan: QuestionPlan) -> AskedFilms:
         compared=_COMPARES.search(text) is not None,
         pointed=said.group() if (said := _POINTED.search(text)) else "",
         asks_notes=others or says or bool(label or rest),
+        of_the_asked=_is_of_the_asked(plan, label, rest, reading=reading),
         reading=reading,
         beside_notes=others,
     )
+
+
+def _is_of_the_asked(plan: QuestionPlan, label: str, rest: str, *, reading: bool) -> bool:
+    """Whether a question that comes with an image asks what it shows, by its words for it or by naming nothing else."""
+    text, time = plan.text, plan.time
+    if time.order or time.since or time.until or time.either or _EARLIER.search(text) or _LIKE.search(text):
+        return False
+    reads = reading or _READS.search(text) is not None
+    if _THE_ASKED.search(text) is not None:
+        return reads or _WHAT_IS.match(text) is not None
+    other = _NO_OTHER_THING.sub(" ", _READS.sub(" ", f"{label} {rest}"))
+    return reads and not re.search(r"\w", other)
 
 
 def _asks_what_it_shows(text: str, label: str) -> bool:
