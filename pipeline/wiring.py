@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.answering.images.deferred_embedder import DeferredImageEmbedder, require_image_embedder
 from pipeline.config import Settings
-from pipeline.embedding_spaces import in_use, serving, serving_settings
+from pipeline.embedding_spaces import in_use, serving, serving_settings, writing
 from pipeline.errors import InputUnusable, StoreMissing, UnreadableImage
 from pipeline.imaging.files import ImageFile
 from pipeline.indexing.commit import Committer
@@ -324,9 +324,11 @@ def _original_bucket(settings: Settings, scratch: Path) -> OriginalBucket | None
 
 @contextmanager
 def open_removal(settings: Settings) -> Iterator[Callable[[Sequence[str]], int]]:
-    """What takes notes out of the store that serves and out of its ledger together, by their ids."""
-    chosen = serving_settings(settings)
+    """What takes notes out of the store that serves and out of its ledger together, by their ids. No other store comes
+    to serve meanwhile, in which they would still be."""
     with ExitStack() as stack:
+        stack.enter_context(writing(settings.data_dir))
+        chosen = serving_settings(settings)
         stack.enter_context(in_use(chosen.data_dir))
         database = stack.enter_context(closing(ledger_database(chosen)))
         store = stack.enter_context(closing(open_store(chosen, database)))

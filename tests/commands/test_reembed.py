@@ -43,7 +43,7 @@ from pipeline.records import (
 from pipeline.reembedding import catch_up, live_answering, migration
 from pipeline.storage.locks import exclusive_lock
 from pipeline.vectorize import app
-from pipeline.wiring import SPOOL_FILE, open_corpus
+from pipeline.wiring import SPOOL_FILE, open_corpus, open_removal
 from tests.backends.iris_driver import Server
 from tests.backends.iris_first_release import STATEMENTS, add_image
 from tests.indexing.images.films import Films, about, write_films, write_table
@@ -391,6 +391,16 @@ def test_whoever_writes_notes_keeps_the_switch_away_and_the_other_way_round() ->
         order.append("switched")
     thread.join()
     assert order == ["switched", "indexing"]
+
+
+@pytest.mark.usefixtures("source")
+def test_what_is_taken_out_of_the_store_that_serves_keeps_the_switch_away() -> None:
+    assert to_new().exit_code == 0
+    with open_removal(load_settings()) as remove:
+        assert migrate("--switch").exit_code == 2
+        assert remove(["n001"]) == 1
+    assert migrate("--switch").exit_code == 0
+    assert "n001" not in stored(load_settings())
 
 
 # --- refusals
