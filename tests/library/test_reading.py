@@ -4,6 +4,7 @@ import io
 import zipfile
 from pathlib import Path
 
+import pypdf
 import pypdfium2
 import pytest
 
@@ -218,6 +219,19 @@ def test_a_scan_is_recognised_with_places(tmp_path: Path) -> None:
     unread = read_document(path, WITHOUT_OCR)
     assert unread.pages[0].is_image
     assert [each.code for each in unread.findings] == ["page-is-image"]
+
+
+def test_an_invisible_text_over_a_scan_is_not_believed(tmp_path: Path) -> None:
+    seen = _scan(tmp_path, pdf([Set("Give 50 mg of ketamine slowly.", size=16)]))
+    layer = pdf([Set("Give 500 mg of ketamine slowly.", size=16, mode=3)])
+    writer, written = pypdf.PdfWriter(), io.BytesIO()
+    writer.add_page(pypdf.PdfReader(io.BytesIO(seen)).pages[0]).merge_page(
+        pypdf.PdfReader(io.BytesIO(layer)).pages[0]
+    )
+    writer.write(written)
+    document = read(tmp_path, written.getvalue())
+    assert (text_of(document), document.pages[0].is_image) == ("", True)
+    assert [each.code for each in document.findings] == ["hidden-text", "page-is-image"]
 
 
 def _scan(tmp_path: Path, content: bytes) -> bytes:
