@@ -16,6 +16,8 @@ from pipeline.text.terms.spelling import nearest_known
         ("warfrin", "warfarin"),
         ("warfarin", None),
         ("hypokalemia", None),
+        ("dysphasia", None),
+        ("dysphagai", "dysphagia"),
         ("cefixime", None),
         ("married", None),
         ("gaut", None),

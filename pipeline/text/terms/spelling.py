@@ -8,6 +8,7 @@ word as it is typed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from string import ascii_lowercase
@@ -17,6 +18,10 @@ from pipeline.text.terms.drug_classes import all_drugs
 from pipeline.text.vocabulary import SAME_PHRASE, SAME_WORD
 
 LETTERS_MIN = 6
+_ENDING = re.compile(
+    r"(?:phas|phag|plas|phon|lex|prax|kines|arthr|pleg|alg|ton|pen|ur|em|peps)ia\Z|(?:trophy|tropy|pnea|rrhea|paresis)\Z"
+)
+"""Endings of medical words of which each makes another word: dysphasia is no mistyped dysphagia."""
 
 
 def nearest_known(word: str) -> str | None:
@@ -25,8 +30,16 @@ def nearest_known(word: str) -> str | None:
     known = _known()
     if len(folded) < LETTERS_MIN or not folded.isalpha() or folded in known or is_ordinary(folded):
         return None
-    found = {each for each in _one_away(folded) if each in known}
+    ending = _ending(folded)
+    found = {
+        each for each in _one_away(folded) if each in known and (not ending or _ending(each) in ("", ending))
+    }
     return found.pop() if len({SAME_WORD.get(each, (each,)) for each in found}) == 1 else None
+
+
+def _ending(word: str) -> str:
+    found = _ENDING.search(word)
+    return found.group() if found is not None else ""
 
 
 def _one_away(word: str) -> Iterator[str]:
