@@ -18,6 +18,7 @@ from pipeline.imaging.records import ImageDescription
 from pipeline.locators import ImageRegion
 from pipeline.records import EVERYTHING, AccessScope, Document, Filters, FoundBy, FoundImage, Hit, Vector
 from pipeline.text.dates import date_in_words
+from pipeline.text.terms.finding_labels import label_in_words
 
 ThumbnailType: TypeAlias = Literal["image/jpeg", "image/png"]
 
@@ -287,8 +288,8 @@ def _plain(code: str) -> str:
 
 
 def label_called(finding: str) -> str:
-    """A label in a sentence: "Pleural_Thickening" is pleural thickening, "COPD" stays."""
-    plain = " ".join(finding.replace("_", " ").split())
+    """A label in a sentence: "Pleural_Thickening" is pleural thickening, "nodule?" possible nodule; "COPD" stays."""
+    plain = label_in_words(" ".join(finding.replace("_", " ").split()))
     return " ".join(word if word[1:2].isupper() else word.lower() for word in plain.split())
 
 

@@ -34,6 +34,10 @@ TEXTS = {
         {},
         "Chest X-ray, PA view, 4 March 2019. The film of 4 March 2019 is labelled with: effusion, pleural thickening.",
     ),
+    "in doubt, and not there": (
+        {"findings": ("nodule?", "mass: no")},
+        "Chest X-ray, PA view, 4 March 2019. The film of 4 March 2019 is labelled with: possible nodule, no mass.",
+    ),
     "no label": ({"findings": ()}, "Chest X-ray, PA view, 4 March 2019."),
     "no date": (
         {"date": None, "findings": ("COPD",)},

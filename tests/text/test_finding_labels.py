@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.text.terms.finding_labels import contradictions, denied_words, label_kind
+from pipeline.text.terms.finding_labels import contradictions, denied_words, label_in_words, label_kind
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,22 @@ def test_what_is_denied_as_a_whole() -> None:
     assert denied_words("effusion: none") == denied_words("effusion not seen") == {"effusion"}
     assert denied_words("effusion") is None
     assert denied_words("effusion cannot be excluded") is None
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("?nodule", "possible nodule"),
+        ("COPD (?)", "possible COPD"),
+        ("nodule not excluded", "possible nodule not excluded"),
+        ("nodule: no", "no nodule"),
+        ("right effusion absent", "no right effusion"),
+        ("query nodule", "query nodule"),
+        ("concern for PE", "concern for PE"),
+        ("no nodule", "no nodule"),
+        ("effusion resolved", "effusion resolved"),
+        ("effusion", "effusion"),
+    ],
+)
+def test_doubt_and_denial_stand_before_what_a_label_names(label: str, said: str) -> None:
+    assert label_in_words(label) == said

@@ -28,6 +28,7 @@ _DENIAL = re.compile(
     r"|(?P<before>.+?)\s*[:=-]?\s*\(?(?:absent|negative|no|none|(?:is )?(?:ruled out|excluded)"
     r"|not (?:seen|present))\)?)"
 )
+_ASKED = re.compile(r"\(\s*\?+\s*\)|\?")
 _NO_DENIAL = re.compile(r"\bnon-(?=\w)|\bfree (?!of\b)")
 """What is non-displaced, or free air, is there."""
 _DOUBTED = re.compile(
@@ -59,6 +60,27 @@ def label_kind(label: str) -> LabelKind:
     if not read.isdisjoint(_UNSURE):
         return "unsure"
     return "denied" if AssertionKind.ABSENT in read or _DENIED.search(said) else "there"
+
+
+def label_in_words(label: str) -> str:
+    """A label with what it says before what it names, as a sentence can quote it: "nodule?" is possible nodule,
+    "nodule: no" is no nodule. Others stay."""
+    kind = label_kind(label)
+    bare = " ".join(_ASKED.sub(" ", label).split())
+    words = [*re.finditer(r"[^\W\d_]+", bare)]
+    if kind == "there" or not words:
+        return label
+    last = words[-1]
+    before = assertion_in_sentence(bare[: last.end()].lower(), *last.span())
+    if kind == "denied":
+        found = _DENIAL.fullmatch(bare.lower())
+        if before.denied or found is None or not found["before"]:
+            return label
+        return f"no {bare[: found.end('before')]}"
+    if before.kind in _UNSURE[2:] or (bare == label and before.kind in _UNSURE[:2]):
+        return label
+    ended = assertion_in_sentence(bare.lower(), *words[0].span()).kind in _UNSURE[2:]
+    return bare if ended or before.kind in _UNSURE[:2] else f"possible {bare}"
 
 
 def denied_words(label: str) -> frozenset[str] | None:
