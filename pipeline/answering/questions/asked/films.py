@@ -220,6 +220,11 @@ _READS = re.compile(
     r"|say|says|said|(?:ab)?normal|abnormal\w*|summar\w+|radiologist)\b",
     re.IGNORECASE,
 )
+_IS_THERE = re.compile(
+    r"^\W*(?:(?:and|so)\s+)*(?:(?:is|are|was|were)\s+there\b|any\b|(?:do|can|could)\s+you\s+see\b)",
+    re.IGNORECASE,
+)
+"""With an image and no patient in the words, asks of the image: "Is there an effusion?"."""
 _NO_OTHER_THING = re.compile(r"\b(?:here|it|me|you|this|tell|radiologist)\b", re.IGNORECASE)
 
 
@@ -423,6 +428,8 @@ def _is_of_the_asked(plan: QuestionPlan, label: str, rest: str, *, reading: bool
     if time.order or time.since or time.until or time.either or _EARLIER.search(text) or _LIKE.search(text):
         return False
     reads = reading or _READS.search(text) is not None
+    if plan.patients.whom == "open" and label and _IS_THERE.match(text):
+        return True
     if _THE_ASKED.search(text) is not None:
         return reads or _WHAT_IS.match(text) is not None
     other = _NO_OTHER_THING.sub(" ", _READS.sub(" ", f"{label} {rest}"))
