@@ -435,7 +435,16 @@ class ImageAnswering:
         if reads_it and twin is not None and whose:
             filters = replace(understood.question.filters, patient_ids=patients)
             meant = replace(understood.question, image=None, filters=filters)
-            yield from self._about_films(UnderstoodQuestion.of(meant, self.store), watch, twin)
+            read = UnderstoodQuestion.of(meant, self.store)
+            parts = understood_parts(read.plan, patients, filters.scope, self.store, meant)
+            for event in self._about_films(read, watch, twin):
+                match event:
+                    case Retrieved():
+                        yield replace(event, understood=parts)
+                    case Finished(answer):
+                        yield Finished(replace(answer, understood=parts))
+                    case _:
+                        yield event
             return
         events = self._with_notes(understood, patients, own, found, watch)
         yield from _as_of_others(events) if reads_it else events
