@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.answering.fusion import fuse, newest_first_within, scored, weight_of_words
+from pipeline.answering.library_passages import without_library
 from pipeline.answering.near_duplicates import selected
 from pipeline.config import AnsweringSettings
 from pipeline.ports import AS_IT_IS, SimilarityScale, Store
@@ -59,6 +60,7 @@ def retrieve(
             if filters.scope.admits(hit.domain, hit.patient_id)
             and (patients is None or hit.patient_id in patients)
         ]
+        admitted = without_library(text, admitted)
         hits = [hit for hit in admitted if hit.similarity >= floor] or _that_say_it_all(text, admitted)
         ordered = newest_first_within(scored(hits, fused), settings.tie_margin)
         found, texts = selected(ordered, limit=top_k)

@@ -20,6 +20,7 @@ from pipeline.errors import (
 )
 from pipeline.library.catalogue import Domains
 from pipeline.library.classification import classify_document, with_classification
+from pipeline.library.identifiers import identifier_findings
 from pipeline.library.library import Library
 from pipeline.library.records import NO_METADATA, DocumentMetadata, LibraryDocument
 from pipeline.library.versions import (
@@ -112,6 +113,10 @@ class Intake:
             return known
         with self.library.originals.as_file(version.content_hash) as path:
             read = self.reader.read(path, version.file_name)
-        document = replace(read, metadata=with_classification(read.metadata, classify_document(read)))
+        document = replace(
+            read,
+            metadata=with_classification(read.metadata, classify_document(read)),
+            findings=(*read.findings, *identifier_findings(read)),
+        )
         self.library.readings.keep(document)
         return document
