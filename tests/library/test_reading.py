@@ -565,3 +565,72 @@ def test_rtf_as_it_is_seen(tmp_path: Path, written: str, text: str, codes: list[
 def test_text_in_its_encoding(tmp_path: Path, encoding: str) -> None:
     document = read(tmp_path, "5 µg – naïve\r\nWait.".encode(encoding), "a.txt")
     assert text_of(document) == "5 µg – naïve\nWait."
+
+
+# --- what changes a figure without a trace
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "told"),
+    [
+        ("Do n\u200bot give 1\u200b0 mg", "Do not give 10 mg", False),
+        ("Give 5 mg\U000e0069\U000e0067\U000e006e", "Give 5 mg", True),
+        ("\u202e05 mg\u202c", "05 mg", True),
+        ("می\u200cخواهم", "می\u200cخواهم", False),
+        ("naïve – 5 µg", "naïve – 5 µg", False),
+    ],
+)
+def test_letters_that_no_one_sees_are_no_text(tmp_path: Path, written: str, text: str, told: bool) -> None:
+    document = read(tmp_path, written.encode(), "a.txt")
+    assert text_of(document) == text
+    assert [each.code for each in document.findings] == ["hidden-text"] * told
+
+
+def test_a_heading_is_where_it_was_without_them(tmp_path: Path) -> None:
+    (page,) = read(tmp_path, "a\u200bb\n# Do\u200bse\n\n5 mg\n".encode(), "a.md").pages
+    (heading,) = page.headings
+    assert page.text[heading.start :].startswith("# Dose")
+
+
+def test_an_empty_cell_of_a_table_stays_empty(tmp_path: Path) -> None:
+    rows = [("Drug", "Dose", "Max"), ("A", "5 mg", "10 mg"), ("B", "", "50 mg"), ("C", "7 mg", "")]
+    lines = [
+        Set(cell, 72 + 150 * column, 700 - 20 * number)
+        for number, row in enumerate(rows)
+        for column, cell in enumerate(row)
+        if cell
+    ]
+    assert text_of(read(tmp_path, pdf(lines))) == "Drug\tDose\tMax\nA\t5 mg\t10 mg\nB\t\t50 mg\nC\t7 mg"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (
+            p("5 ").replace(
+                "</w:p>",
+                '<w:r><w:rPr><w:rFonts w:ascii="Symbol"/></w:rPr><w:t>m</w:t></w:r><w:r><w:t>g</w:t></w:r></w:p>',
+            ),
+            "5 µg",
+        ),
+        (
+            p("10").replace("</w:p>", '<w:r><w:rPr><w:position w:val="6"/></w:rPr><w:t>9</w:t></w:r></w:p>'),
+            "10⁹",
+        ),
+        (
+            (
+                f"<w:tbl><w:tr><w:trPr><w:del/></w:trPr><w:tc>{p('7 mg')}</w:tc></w:tr>"
+                f"<w:tr><w:tc>{p('5 mg')}</w:tc></w:tr></w:tbl>"
+            ),
+            "5 mg",
+        ),
+    ],
+    ids=["symbol", "position", "deleted row"],
+)
+def test_a_figure_in_a_docx_is_the_one_that_is_shown(tmp_path: Path, body: str, text: str) -> None:
+    assert text_of(read(tmp_path, docx(body), "a.docx")).replace("5 µ g", "5 µg") == text
+
+
+def test_an_rtf_with_a_font_of_signs_waits_for_a_person(tmp_path: Path) -> None:
+    document = read(tmp_path, b"{\\rtf1{\\fonttbl{\\f1\\fcharset2 Symbol;}}5 {\\f1 m}g}", "a.rtf")
+    assert [each.code for each in document.findings] == ["readers-disagree"]

@@ -372,6 +372,8 @@ class _Walk:
         for row in table.iter(f"{_W}tr"):
             if next(row.iterancestors(f"{_W}tbl")) is not table:
                 continue  # of a table in a cell: it is read there
+            if row.find(f"{_W}trPr/{_W}del") is not None:
+                continue  # deleted, once all changes are accepted
             cells = [
                 "\n".join(_Walk(self.styles, self.style_numbers, self.numbering, self.notes)._of(cell))
                 for cell in _cells(row)
@@ -420,7 +422,7 @@ def _runs(top: etree._Element, notes: Mapping[str, Mapping[str, str]]) -> Iterat
         if written is not None:
             yield written
         elif name in (f"{_W}t", f"{formulas.M}t"):
-            yield child.text or ""
+            yield _in_its_font(child)
         elif name == f"{_W}sym":
             yield _symbol(child)
         elif name in formulas.SHAPES:
@@ -429,7 +431,7 @@ def _runs(top: etree._Element, notes: Mapping[str, Mapping[str, str]]) -> Iterat
             note = notes.get(_CALLS[name], {}).get(child.get(f"{_W}id") or "")
             yield f" [{note}]" if note else ""
         else:
-            if name == f"{_W}r" and _value(child.find(f"{_W}rPr/{_W}vertAlign")) == "superscript":
+            if name == f"{_W}r" and _is_raised(child):
                 yield raised.MARK
             yield from _runs(child, notes)
             yield "\n" if name == f"{_W}p" else ""
@@ -457,10 +459,27 @@ _FONTS: Mapping[str, Mapping[int, str]] = {"symbol": _SYMBOL, "wingdings": _WING
 """What Word writes in them; what stands in neither is U+FFFD: a sign is not just left out."""
 
 
+def _in_its_font(letters: etree._Element) -> str:
+    """In Symbol the letter m is a µ: what a run in such a font shows is not what stands in the file."""
+    fonts = letters.getparent().find(f"{_W}rPr/{_W}rFonts")
+    names = () if fonts is None else (fonts.get(f"{_W}ascii"), fonts.get(f"{_W}hAnsi"))
+    shown = next((_FONTS[name.lower()] for name in names if name and name.lower() in _FONTS), None)
+    text = letters.text or ""
+    if shown is None:
+        return text
+    return "".join(each if each.isspace() else shown.get(ord(each) & 0xFF, "\ufffd") for each in text)
+
+
 def _symbol(sign: etree._Element) -> str:
     code = re.fullmatch(r"(?:F0|00)?([0-9A-F]{2})", (sign.get(f"{_W}char") or "").upper())
     known = _FONTS.get((sign.get(f"{_W}font") or "").lower(), {})
     return known.get(int(code[1], 16), "\ufffd") if code else "\ufffd"
+
+
+def _is_raised(run: etree._Element) -> bool:
+    height = _value(run.find(f"{_W}rPr/{_W}position")) or "0"
+    by_height = height.isdigit() and int(height) > 0
+    return by_height or _value(run.find(f"{_W}rPr/{_W}vertAlign")) == "superscript"
 
 
 def _boxes(paragraph: etree._Element) -> Iterator[etree._Element]:

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from pypdfium2 import raw
 
 from pipeline.errors import UnreadableDocument
+from pipeline.library.reading.invisible_letters import is_invisible
 from pipeline.library.reading.options import ReadingLimits, too_large
-from pipeline.library.reading.page_text import PlacedLine
+from pipeline.library.reading.page_text import SOFT_HYPHEN, PlacedLine
 from pipeline.library.reading.raised import is_raisable, raised
 from pipeline.library.records import DocumentFinding
 
@@ -31,6 +32,8 @@ TRACE_LEVELS = 24
 POINTS_MIN = 2.5
 """Letters that are smaller are for no reader."""
 LOOK_DPI = 72
+BACK = 0.005
+"""Of the page's width."""
 GAP_OF_CELLS = 1.5
 """Words of one line that are further apart than so many heights of a line stand in two cells of a table."""
 UNKNOWN_SHARE_MAX = 0.05
@@ -136,7 +139,10 @@ def read_page(document: pdfium.PdfDocument, index: int, limits: ReadingLimits) -
         unknown = sum(each in "\ufffd" for line in words for word in line for each in word.text)
         letters = sum(len(word.text) for line in words for word in line)
         return PdfPage(
-            tuple(_line(line, page.get_width()) for line in visible),
+            tuple(
+                _line(line, text)
+                for line, text in zip(visible, _texts(visible, page.get_width()), strict=True)
+            ),
             hidden,
             off_page,
             unknown / letters if letters else 0.0,
@@ -166,9 +172,8 @@ def _words(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> Iterator[list
         if code in _LINE_ENDS:
             end_word()
             base = None
-            if line:
-                yield line
-                line = []
+            yield from _rows(line)
+            line = []
         elif code <= 0x10FFFF and chr(code).isspace():
             end_word()
         elif (letter := _letter(code)) is not None:
@@ -177,11 +182,24 @@ def _words(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> Iterator[list
             base = found if letters[-1] is found else base
             if code in _BREAKS:
                 end_word()
-                yield line
+                yield from _rows(line)
                 line = []
     end_word()
-    if line:
-        yield line
+    yield from _rows(line)
+
+
+def _rows(words: Sequence[_Word]) -> Iterator[list[_Word]]:
+    """A line that the file gives without an end, in rows: what begins further to the left, and wholly below or above,
+    begins another. Words of a line that is turned stand straight below each other."""
+    row: list[_Word] = []
+    for word in words:
+        apart = row and (word.top >= row[-1].bottom or word.bottom <= row[-1].top)
+        if apart and word.left < row[-1].left - BACK:
+            yield row
+            row = []
+        row.append(word)
+    if row:
+        yield row
 
 
 def _letter(code: int) -> str | None:
@@ -192,7 +210,9 @@ def _letter(code: int) -> str | None:
     if 0x80 <= code <= 0x9F:  # the file means Windows' code page, and says nothing of it
         return bytes([code]).decode("cp1252", errors="replace")
     letter = chr(code)
-    return _LIGATURES.get(letter, letter) if code > 0x1F else None
+    if code <= 0x1F or (is_invisible(letter) and letter != SOFT_HYPHEN):
+        return None
+    return _LIGATURES.get(letter, letter)
 
 
 _LIGATURES = {
@@ -328,11 +348,11 @@ def _leaves_trace(word: _Word, shown: NDArray[np.uint8]) -> bool:
     return bool(region.size) and int(region.max()) - int(region.min()) >= TRACE_LEVELS
 
 
-def _line(words: Sequence[_Word], width: float) -> PlacedLine:
+def _line(words: Sequence[_Word], text: str) -> PlacedLine:
     left, right = max(min(word.left for word in words), 0.0), min(max(word.right for word in words), 1.0)
     top, bottom = max(min(word.top for word in words), 0.0), min(max(word.bottom for word in words), 1.0)
     return PlacedLine(
-        _text(words, width),
+        text,
         left,
         top,
         max(right, left + 1e-6),
@@ -341,13 +361,43 @@ def _line(words: Sequence[_Word], width: float) -> PlacedLine:
     )
 
 
-def _text(words: Sequence[_Word], width: float) -> str:
-    """With a tab between the cells of a row; `width` of the page in points."""
-    parts = [words[0].text]
+def _texts(lines: Sequence[Sequence[_Word]], width: float) -> list[str]:
+    """With a tab between the cells of a row, and one more for each cell that is empty: rows below each other have the
+    columns of the fullest of them. `width` of the page in points."""
+    cells = [_cells(line, width) for line in lines]
+    texts: list[str] = []
+    for is_table, grouped in itertools.groupby(cells, key=lambda row: len(row) > 1):
+        rows = list(grouped)
+        columns = max(rows, key=len) if is_table else []
+        texts += [_row_text(row, columns) for row in rows]
+    return texts
+
+
+def _cells(words: Sequence[_Word], width: float) -> list[list[_Word]]:
+    cells = [[words[0]]]
     for word, after in itertools.pairwise(words):
-        apart = (after.left - word.right) * width > GAP_OF_CELLS * word.size
-        parts += ["\t" if apart else " ", after.text]
-    return "".join(parts)
+        if (after.left - word.right) * width > GAP_OF_CELLS * word.size:
+            cells.append([])
+        cells[-1].append(after)
+    return cells
+
+
+def _row_text(row: Sequence[Sequence[_Word]], columns: Sequence[Sequence[_Word]]) -> str:
+    written, place = "", 0
+    for number, cell in enumerate(row):
+        last = len(columns) - (len(row) - number)
+        column = (
+            min(range(place, last + 1), key=lambda each: _apart(cell, columns[each])) if len(row) > 1 else 0
+        )
+        written += "\t" * (column - place + (number > 0)) + " ".join(word.text for word in cell)
+        place = column + 1
+    return written
+
+
+def _apart(cell: Sequence[_Word], column: Sequence[_Word]) -> float:
+    """How far a cell is from a column: 0 where one stands above the other."""
+    left, right = cell[0].left, cell[-1].right
+    return max(0.0, column[0].left - right, left - column[-1].right) + 0.01 * abs(left - column[0].left)
 
 
 def hidden_findings(number: int, page: PdfPage) -> Iterator[DocumentFinding]:

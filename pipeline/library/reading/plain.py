@@ -114,6 +114,9 @@ def read_rtf(content: bytes) -> PlainPage:
     except (ValueError, IndexError, KeyError, TypeError, LookupError):
         raise _damaged("RTF") from None
     findings = tuple(_unread(seen.hidden_words, seen.struck_words))
+    if b"\\fcharset2" in content:
+        what = "It uses a font of signs: what is set in it may be read as other letters than are shown."
+        findings = (*findings, DocumentFinding("readers-disagree", what))
     return PlainPage(DocumentPage(1, _BLANK_LINES.sub("\n\n", text).strip()), DocumentMetadata(), findings)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ import pypdfium2 as pdfium
 from pipeline.errors import UnreadableDocument
 from pipeline.library.reading import ocr, pdf
 from pipeline.library.reading.docx import is_docx, read_docx
+from pipeline.library.reading.invisible_letters import without_invisible
 from pipeline.library.reading.options import DocumentReadingOptions, ReadingLimits
 from pipeline.library.reading.page_text import ComposedText, PlacedLine, compose
 from pipeline.library.reading.pdf import PdfPage
@@ -135,9 +137,18 @@ def _of_plain(
             remedy="Split it into parts, and upload those.",
             kind="too-large",
         )
-    if not read.page.text.strip():
+    seen = without_invisible(read.page.text)
+    if not seen.text.strip():
         raise _without_text()
-    return LibraryDocument(content_hash, source_format, (read.page,), read.metadata, read.findings)
+    headings = tuple(
+        replace(each, start=seen.moved(each.start), text=without_invisible(each.text).text)
+        for each in read.page.headings
+    )
+    page, findings = replace(read.page, text=seen.text, headings=headings), read.findings
+    if seen.told:
+        what = f"{seen.told} letters that no one sees, or that turn the line round, were left out."
+        findings = (*findings, DocumentFinding("hidden-text", what))
+    return LibraryDocument(content_hash, source_format, (page,), read.metadata, findings)
 
 
 def _without_text() -> UnreadableDocument:
