@@ -284,7 +284,7 @@ class LibraryCatalogue:
         _require_decidable(version_ids, why)
         done, superseded, refused = [], [], {}
         with self._change() as connection:
-            for version_id in dict.fromkeys(version_ids):
+            for version_id in self._by_number(version_ids, domains):
                 held = self.version(version_id, domains)
                 reached = None if held is None else outcome(decision, held.state)
                 if held is None:
@@ -298,6 +298,12 @@ class LibraryCatalogue:
                     self._move(connection, held, reached, by, why)
                     done.append(version_id)
             return Decided(tuple(map(self._there, done)), tuple(map(self._there, superseded)), refused)
+
+    def _by_number(self, version_ids: Sequence[str], domains: Domains) -> list[str]:
+        """Each once, older versions before newer ones: of two of one document that are approved together, the newer one
+        stands."""
+        held = {each: self.version(each, domains) for each in dict.fromkeys(version_ids)}
+        return sorted(held, key=lambda each: found.number if (found := held[each]) is not None else 0)
 
     def to_remove_first(
         self, version_ids: Sequence[str], decision: Decision, domains: Domains = None

@@ -452,3 +452,12 @@ def test_no_way_leads_to_two_approved_versions_or_to_one_that_no_one_approved(
         for each in approved:
             assert catalogue.decisions(each.version_id)[-1].by == "reviewer"
     database.close()
+
+
+def test_of_two_versions_that_are_approved_together_the_newer_stands(catalogue: LibraryCatalogue) -> None:
+    first = waiting(catalogue, 1)
+    newer = [waiting(catalogue, number, first) for number in (2, 3)]
+    for order in (newer, newer[::-1]):
+        catalogue.decide([*order, first], "approve", "reviewer", "")
+        assert [each.number for each in catalogue.approved()] == [3]
+        catalogue.decide([newer[1]], "withdraw", "reviewer", "")

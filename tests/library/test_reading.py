@@ -1,6 +1,7 @@
 """Documents read: what a person sees of a page, in the order in which it is read, with its place."""
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -633,4 +634,19 @@ def test_a_figure_in_a_docx_is_the_one_that_is_shown(tmp_path: Path, body: str, 
 
 def test_an_rtf_with_a_font_of_signs_waits_for_a_person(tmp_path: Path) -> None:
     document = read(tmp_path, b"{\\rtf1{\\fonttbl{\\f1\\fcharset2 Symbol;}}5 {\\f1 m}g}", "a.rtf")
+    assert [each.code for each in document.findings] == ["readers-disagree"]
+
+
+def test_figures_that_two_readers_read_differently_are_told(tmp_path: Path) -> None:
+    """The page shows 5, and the file says besides that it stands for 50."""
+    content = pdf([Set("The dose is 5 mg.")])
+    shown = b"(The dose is 5 mg.) Tj"
+    stands_for = b"(The dose is ) Tj /Span << /ActualText (50) >> BDC (5) Tj EMC ( mg.) Tj"
+    assert shown in content
+    length = int(re.search(rb"/Length (\d+)", content)[1])  # type: ignore[index]
+    added = len(stands_for) - len(shown)
+    changed = content.replace(shown, stands_for).replace(
+        b"/Length %d" % length, b"/Length %d" % (length + added)
+    )
+    document = read(tmp_path, changed)
     assert [each.code for each in document.findings] == ["readers-disagree"]

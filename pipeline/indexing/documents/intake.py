@@ -20,7 +20,7 @@ from pipeline.errors import (
 )
 from pipeline.library.catalogue import Domains
 from pipeline.library.classification import classify_document, with_classification
-from pipeline.library.identifiers import identifier_findings
+from pipeline.library.identifiers import identifier_findings, instruction_findings
 from pipeline.library.library import Library
 from pipeline.library.records import NO_METADATA, DocumentMetadata, LibraryDocument
 from pipeline.library.versions import (
@@ -116,7 +116,7 @@ class Intake:
         document = replace(
             read,
             metadata=with_classification(read.metadata, classify_document(read)),
-            findings=(*read.findings, *identifier_findings(read)),
+            findings=(*read.findings, *identifier_findings(read), *instruction_findings(read)),
         )
         self.library.readings.keep(document)
         return document

@@ -9,6 +9,7 @@ import datetime as dt
 import io
 import logging
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
@@ -118,6 +119,11 @@ def overlap(one: str, other: str) -> float:
     first, second = _letters(one), _letters(other)
     total = max(first.total(), second.total())
     return (first & second).total() / total if total else 1.0
+
+
+def digits(text: str) -> Counter[str]:
+    """How often each digit stands in a text, raised ones with the others."""
+    return Counter(each for each in unicodedata.normalize("NFKC", text) if each.isdecimal())
 
 
 def _letters(text: str) -> Counter[str]:

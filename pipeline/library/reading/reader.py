@@ -21,7 +21,7 @@ from pipeline.library.reading.invisible_letters import without_invisible
 from pipeline.library.reading.options import DocumentReadingOptions, ReadingLimits
 from pipeline.library.reading.page_text import ComposedText, PlacedLine, compose
 from pipeline.library.reading.pdf import PdfPage
-from pipeline.library.reading.pdf_facts import OVERLAP_MIN, PdfFacts, overlap
+from pipeline.library.reading.pdf_facts import OVERLAP_MIN, PdfFacts, digits, overlap
 from pipeline.library.reading.plain import PlainPage, read_html, read_markdown, read_rtf, read_text
 from pipeline.library.records import (
     DocumentFinding,
@@ -216,7 +216,12 @@ class _Judge:
             return False
         self._opinions += 1
         other = self._facts.text(index)
-        return other is not None and bool(other.strip()) and overlap(_text(read.lines), other) < OVERLAP_MIN
+        if other is None or not other.strip():
+            return False
+        if not (read.hidden or read.off_page) and digits(_text(read.lines)) != digits(other):
+            what = f"Page {index + 1}: two readers read different figures. Hold its text against its picture."
+            self._findings.append(DocumentFinding("readers-disagree", what, index + 1))
+        return overlap(_text(read.lines), other) < OVERLAP_MIN
 
     def _doubtful(self, index: int, read: PdfPage) -> tuple[tuple[PlacedLine, ...], float | None, bool]:
         """What is seen decides where it can be read; else the page is left out."""

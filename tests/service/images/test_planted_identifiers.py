@@ -256,7 +256,7 @@ def _walk(places: Places, service: Running, upload: bytes) -> None:
     ways = [
         route.path
         for route in iter_route_contexts(service.app.routes)
-        if "GET" in (route.methods or ()) and route.path is not None and re.search("image|film", route.path)
+        if "GET" in (route.methods or ()) and route.path is not None and re.search("images|film", route.path)
     ]
     assert {"/films", "/films/{image_id:path}", "/v1/images/{image_id:image}/volume"} <= set(ways), ways
     for way in ways:
