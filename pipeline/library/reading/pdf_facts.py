@@ -11,12 +11,12 @@ import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pypdf
 from pypdf.errors import PyPdfError
 
-from pipeline.library.records import NO_METADATA, DocumentFinding, DocumentMetadata
+from pipeline.library.records import NO_METADATA, DocumentFinding, DocumentMetadata, FindingCode
 
 TITLE_CHARACTERS_MAX = 300
 OVERLAP_MIN = 0.5
@@ -40,6 +40,13 @@ _FAULTS = (
 """What pypdf raises over damaged files; its text is asked for nothing that another reader has not."""
 
 logging.getLogger("pypdf").setLevel(logging.CRITICAL + 1)  # it quotes the file
+
+
+_CALLED: Mapping[FindingCode, str] = {
+    "form": "fields of a form",
+    "annotations": "notes of readers",
+    "attachments": "attached files",
+}
 
 
 class PdfFacts:
@@ -77,11 +84,18 @@ class PdfFacts:
 
     def findings(self) -> Iterator[DocumentFinding]:
         """Forms, annotations and attachments: what is in the file and not in its pages."""
-        for tell in (self._form, self._annotations, self._attachments):
+        checks: tuple[tuple[FindingCode, Callable[[], Iterator[DocumentFinding]]], ...] = (
+            ("form", self._form),
+            ("annotations", self._annotations),
+            ("attachments", self._attachments),
+        )
+        for code, check in checks:
             try:
-                yield from tell()
+                yield from check()
             except _FAULTS:
-                continue  # not told: it cannot be opened by anyone who reads the file so
+                yield DocumentFinding(
+                    code, f"Whether it has {_CALLED[code]} could not be read: it is damaged."
+                )
 
     def _form(self) -> Iterator[DocumentFinding]:
         fields = self._reader.get_fields() if self._reader else None

@@ -17,6 +17,7 @@ from pipeline.library.reading.raised import is_raisable, raised
 from pipeline.library.reading.rich_text import as_seen
 from pipeline.library.reading.style_sheets import StyleSheets, style_sheets
 from pipeline.library.records import DocumentFinding, DocumentMetadata, DocumentPage, Heading
+from pipeline.text.html_elements import HTML_BLOCKS
 
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
 _FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
@@ -37,40 +38,6 @@ _NOT_SHOWN = {
     "select",
     "textarea",
     "input",
-}
-_BLOCKS = {
-    "address",
-    "article",
-    "aside",
-    "blockquote",
-    "br",
-    "dd",
-    "div",
-    "dl",
-    "dt",
-    "fieldset",
-    "figcaption",
-    "figure",
-    "footer",
-    "form",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "header",
-    "hr",
-    "li",
-    "main",
-    "nav",
-    "ol",
-    "p",
-    "pre",
-    "section",
-    "table",
-    "tr",
-    "ul",
 }
 
 
@@ -220,7 +187,7 @@ class _Shown:
         return True
 
     def _begin(self, name: str) -> None:
-        if name in _BLOCKS:
+        if name in HTML_BLOCKS:
             self._new_line()
         if name == "li":
             self._write("- ")
@@ -234,7 +201,7 @@ class _Shown:
             text = "".join(self.parts[begun[1] :]).strip()
             if text:
                 self.headings.append(Heading(begun[0], int(name[1]), text))
-        if name in _BLOCKS:
+        if name in HTML_BLOCKS:
             self._new_line()
         self._write(element.tail)
 
@@ -306,8 +273,3 @@ def _damaged(name: str) -> UnreadableDocument:
     return UnreadableDocument(
         f"The {name} file is damaged or cut off.", remedy="Export it again, then upload it.", kind="damaged"
     )
-
-
-def paragraphs(text: str) -> Iterator[str]:
-    """Parts of a text between blank lines."""
-    yield from (each.strip() for each in re.split(r"\n\s*\n", text) if each.strip())

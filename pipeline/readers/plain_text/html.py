@@ -12,58 +12,9 @@ import html
 import re
 from collections.abc import Iterator
 
+from pipeline.text.html_elements import HTML_BLOCKS
 from pipeline.text.section_titles import heading_of
 
-_BLOCKS = frozenset(
-    (
-        *(
-            "address",
-            "article",
-            "aside",
-            "blockquote",
-            "body",
-            "br",
-            "caption",
-            "center",
-            "dd",
-            "details",
-            "div",
-            "dl",
-        ),
-        *(
-            "dt",
-            "fieldset",
-            "figcaption",
-            "figure",
-            "footer",
-            "form",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-            "header",
-        ),
-        *(
-            "hr",
-            "li",
-            "main",
-            "nav",
-            "ol",
-            "p",
-            "pre",
-            "section",
-            "table",
-            "tbody",
-            "tfoot",
-            "thead",
-            "title",
-            "tr",
-        ),
-        "ul",
-    )
-)
 _PARAGRAPHS = frozenset(
     ("p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "dl", "blockquote", "section")
 )
@@ -292,7 +243,7 @@ class _HtmlPage:
         pieces.append(text)
 
     def tag(self, name: str, more: str, *, end: bool) -> None:
-        if name not in _BLOCKS and name not in _CELLS:
+        if name not in HTML_BLOCKS and name not in _CELLS:
             self.raised = _RAISED.get(name, "") if not end else ""
             return
         self.raised = ""
@@ -303,9 +254,9 @@ class _HtmlPage:
             self._title(block, end=end)
         elif name == "dd" and not end and block.definition():
             pass
-        elif name in _BLOCKS and not (name == "dt" and end):
+        elif name in HTML_BLOCKS and not (name == "dt" and end):
             block.line_end(paragraph=name in _PARAGRAPHS)
-        if name in _BLOCKS:
+        if name in HTML_BLOCKS:
             block.term = name == "dt"
         if name == "li" and not end:
             block.pieces.append("- ")

@@ -1,0 +1,53 @@
+"""Elements of HTML by what a browser does with them, for every reader of HTML."""
+
+HTML_BLOCKS = frozenset(
+    (
+        *(
+            "address",
+            "article",
+            "aside",
+            "blockquote",
+            "body",
+            "br",
+            "caption",
+            "center",
+            "dd",
+            "details",
+            "div",
+            "dl",
+        ),
+        *(
+            "dt",
+            "fieldset",
+            "figcaption",
+            "figure",
+            "footer",
+            "form",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "header",
+        ),
+        *(
+            "hr",
+            "li",
+            "main",
+            "nav",
+            "ol",
+            "p",
+            "pre",
+            "section",
+            "table",
+            "tbody",
+            "tfoot",
+            "thead",
+            "title",
+            "tr",
+        ),
+        "ul",
+    )
+)
+"""They begin and end a line."""
